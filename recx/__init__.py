@@ -1,0 +1,1 @@
+"""recx: why a recommender recommended something, and whether the reason is true."""

@@ -1,0 +1,1 @@
+"""Words that every other part uses: recipes, columns, errors, progress, paths, device, discovery."""

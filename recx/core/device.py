@@ -1,0 +1,27 @@
+"""Which processor the tensors live on."""
+
+from __future__ import annotations
+
+import torch
+
+from recx.core.errors import BadInput
+
+
+def resolve(device: str = "auto") -> torch.device:
+    """The device asked for; `auto` picks CUDA, then MPS, then CPU. Raises BadInput when the one named is absent."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind = device.split(":")[0]
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind not in present:
+        raise BadInput(f"unknown device {device!r}: use auto, cpu, cuda or mps.")
+    if not present[kind]:
+        raise BadInput(f"device {device!r} was asked for and this machine has none: use --device auto or cpu.")
+    return torch.device(device)
+
+
+def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A random stream of its own: the same seed gives the same numbers on the same kind of device."""
+    return torch.Generator(device=device).manual_seed(seed)

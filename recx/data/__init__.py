@@ -1,0 +1,1 @@
+"""Interactions, where they come from (`sources/`), and how they are split (`splits/`)."""

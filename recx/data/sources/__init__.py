@@ -1,0 +1,1 @@
+"""One data set per file, each a frozen dataclass with `load() -> Interactions` and `files() -> list[Path]`."""

@@ -1,0 +1,60 @@
+"""Fitting a recommender and measuring it, as recipes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recx.core.progress import Progress
+from recx.core.recipe import Named
+from recx.recipes._recipe import Get, Recipe
+from recx.recipes.data import Data, SplitData
+
+if TYPE_CHECKING:
+    from recx.models._scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A recommender learnt from the training part of a split. `device` does not change the key."""
+
+    data: Data
+    split: Named
+    model: Named
+    seed: int = 0
+    device: str = field(default="auto", metadata={"key": False})
+    keep: ClassVar[str] = "disk"
+    lane: ClassVar[str] = "batch"
+
+    @property
+    def split_data(self) -> SplitData:
+        return SplitData(self.data, self.split, self.seed)
+
+    def needs(self) -> tuple[Recipe, ...]:
+        return (self.split_data,)
+
+    def run(self, get: Get, progress: Progress) -> Scorer:
+        split = get(self.split_data)
+        start = time.perf_counter()
+        model = self.model.build()
+        scorer = model.fit(split.train, valid=split.valid, seed=self.seed, device=self.device, progress=progress)
+        scorer.report |= {"seconds": round(time.perf_counter() - start, 3), "device": str(scorer.device)}
+        return scorer
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """The accuracy of a fitted recommender on the test part, by full ranking, seen items removed."""
+
+    fit: Fit
+    keep: ClassVar[str] = "disk"
+    lane: ClassVar[str] = "batch"
+
+    def needs(self) -> tuple[Recipe, ...]:
+        return (self.fit, self.fit.split_data)
+
+    def run(self, get: Get, progress: Progress) -> dict[str, Any]:
+        from recx.metrics.evaluate import evaluate
+
+        return evaluate(get(self.fit), get(self.fit.split_data).test, progress=progress)

@@ -1,0 +1,143 @@
+"""The edited-history world: the model stays as it is, its input changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from recx.core.errors import BadInput
+from recx.data.interactions import PAD, Interactions
+from recx.models._scorer import Scorer, compact
+
+BLOCK_BYTES = 256 * 2**20
+"""No block of scores is larger than this."""
+
+
+class EditedWorld:
+    """What users would be recommended if their history were another, the model being the same.
+
+    `histories` Long[B, L] (padded), `users` Long[B] (-1 or None: a person without a row in the model). A question names
+    a `row` of them, a `keep` Bool[S, L] of its history, and gets an answer per question; all are answered in blocks.
+
+    `population`: the training data, for explainers that need other people's histories (capability "population").
+    `calls` counts the histories scored so far.
+
+    Conventions. `app`: candidates are the items outside the *original* history, so a removed item is not recommendable.
+    `as-published`: candidates are the items outside the *edited* input, so a removed item competes (LCER's code).
+    Ties are pessimistic for the target under both.
+    """
+
+    kind = "edited-history"
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        histories: torch.Tensor,
+        users: torch.Tensor | None = None,
+        population: Interactions | None = None,
+    ) -> None:
+        if histories.ndim != 2:
+            raise BadInput(f"histories must be Long[B, L], got shape {tuple(histories.shape)}.")
+        self.scorer = scorer
+        self.histories = histories.to(scorer.device)
+        self.users = None if users is None else users.to(scorer.device)
+        self.population = population
+        self.calls = 0
+        self.n_items = scorer.n_items
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What this world can do beyond scores, rank and top_k."""
+        soft = {"soft"} if hasattr(self.scorer, "soft_score") else set()
+        return frozenset({"replace"} | soft | ({"population"} if self.population is not None else set()))
+
+    def scores(
+        self, row: torch.Tensor, keep: torch.Tensor | None = None, items: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Float[S, n_items], or Float[S, T] for `items` Long[S, T]: scores of edited histories, nothing masked."""
+        width = self.n_items if items is None else items.shape[1]
+        out = torch.empty(len(row), width, device=self.histories.device)
+        for part in self._blocks(len(row)):
+            out[part] = self._score(row[part], None if keep is None else keep[part], None if items is None else items[part])
+        return out
+
+    def scores_of(self, histories: torch.Tensor, row: torch.Tensor, items: torch.Tensor | None = None) -> torch.Tensor:
+        """Float[S, n_items or T]: scores of *replaced* histories Long[S, L'] for the people at `row`."""
+        width = self.n_items if items is None else items.shape[1]
+        out = torch.empty(len(row), width, device=self.histories.device)
+        for part in self._blocks(len(row)):
+            self.calls += len(row[part])
+            users = None if self.users is None else self.users[row[part]]
+            out[part] = self.scorer.score(histories[part], users, None if items is None else items[part])
+        return out
+
+    def rank(
+        self, row: torch.Tensor, keep: torch.Tensor | None, target: torch.Tensor, convention: str = "app"
+    ) -> torch.Tensor:
+        """Long[S]: 1-based place of each target among the candidates after the edit, ties against the target."""
+        return self.rank_and_margin(row, keep, target, 1, convention)[0]
+
+    def rank_and_margin(
+        self, row: torch.Tensor, keep: torch.Tensor | None, target: torch.Tensor, k: int, convention: str = "app"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ranks Long[S] and margins Float[S]: target's score minus the k-th best of the other candidates.
+
+        A positive margin means that the target is in the top k; 0 is a tie, counted as out of it.
+        """
+        rank = torch.empty(len(row), dtype=torch.long, device=self.histories.device)
+        margin = torch.empty(len(row), device=self.histories.device)
+        for part in self._blocks(len(row)):
+            edit = None if keep is None else keep[part]
+            scores = self._score(row[part], edit, None)
+            own = scores.gather(1, target[part, None])
+            self._mask(scores, row[part], edit, convention)
+            scores.scatter_(1, target[part, None], float("-inf"))
+            rank[part] = 1 + (scores >= own).sum(1)
+            margin[part] = own[:, 0] - torch.topk(scores, min(k, scores.shape[1]), dim=1).values[:, -1]
+        return rank, margin
+
+    def top_k(
+        self, row: torch.Tensor, keep: torch.Tensor | None, k: int, convention: str = "app"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Items Long[S, k] and scores Float[S, k], best first, ties by item code; -inf where candidates run out."""
+        k = min(k, self.n_items)
+        items = torch.empty(len(row), k, dtype=torch.long, device=self.histories.device)
+        values = torch.empty(len(row), k, device=self.histories.device)
+        for part in self._blocks(len(row)):
+            edit = None if keep is None else keep[part]
+            scores = self._score(row[part], edit, None)
+            self._mask(scores, row[part], edit, convention)
+            sorted_scores, order = torch.sort(scores, dim=1, descending=True, stable=True)
+            items[part], values[part] = order[:, :k], sorted_scores[:, :k]
+        return items, values
+
+    def soft_score(self, row: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Float[R, S]: differentiable scores of `targets` Long[R, S] under soft edits `keep` Float[R, S, L]."""
+        if "soft" not in self.capabilities:
+            raise BadInput(f"{type(self.scorer).__name__} is not differentiable in its history.")
+        self.calls += keep.shape[0] * keep.shape[1]
+        return self.scorer.soft_score(self.histories[row], keep, targets)  # type: ignore[attr-defined]
+
+    def _score(self, row: torch.Tensor, keep: torch.Tensor | None, items: torch.Tensor | None) -> torch.Tensor:
+        self.calls += len(row)
+        histories = self.histories[row]
+        edited = histories if keep is None else compact(histories, keep)
+        users = None if self.users is None else self.users[row]
+        return self.scorer.score(edited, users, items)
+
+    def _mask(self, scores: torch.Tensor, row: torch.Tensor, keep: torch.Tensor | None, convention: str) -> None:
+        """Set what is no candidate to minus infinity, in place."""
+        history = self.histories[row]
+        if convention == "as-published" and keep is not None:
+            history = history.masked_fill(~keep, PAD)
+        elif convention not in ("app", "as-published"):
+            raise BadInput(f"unknown convention {convention!r}: use app or as-published.")
+        rows, columns = torch.nonzero(history != PAD, as_tuple=True)
+        scores[rows, history[rows, columns]] = float("-inf")
+
+    def _blocks(self, n: int) -> Iterator[slice]:
+        """Slices of questions whose scores (and their sorted copies) stay under BLOCK_BYTES."""
+        size = max(1, BLOCK_BYTES // (4 * 8 * max(self.n_items, self.histories.shape[1])))
+        for start in range(0, n, size):
+            yield slice(start, start + size)
