@@ -51,7 +51,11 @@ def load(kind: str, name: str) -> type:
 def form(kind: str, name: str) -> dict[str, Any]:
     """What menus and the command line show of a recipe: name, title, paper, parameters; imports its module."""
     cls = load(kind, name)
-    extra = {"needs": sorted(getattr(cls, "needs_of_world", ()))} if kind == "explainers" else {}
+    extra: dict[str, Any] = {}
+    if kind == "explainers":
+        extra["needs"] = sorted(cls.needs_of_world)  # type: ignore[attr-defined]
+    if kind == "data.sources":
+        extra |= {"prepare": cls.prepare, "how_to_get": cls.how_to_get}  # type: ignore[attr-defined]
     return {
         "name": name,
         "title": recipe.title(cls),

@@ -102,7 +102,8 @@ class Interactions:
 
     def histories(self, users: np.ndarray) -> np.ndarray:
         """int64[B, L]: the histories of users, oldest first, right-aligned, filled with PAD on the left."""
-        return pad([self.history(u) for u in users])
+        users = np.asarray(users, np.int64)
+        return windows(self.item, self.offsets[users], self.offsets[users + 1])
 
     def keep(self, rows: np.ndarray) -> Interactions:
         """The same users and items with the events at `rows` only (bool[N] or sorted row numbers)."""
@@ -125,10 +126,19 @@ class Interactions:
 
 def pad(lists: list[np.ndarray]) -> np.ndarray:
     """int64[B, L]: ragged lists as one right-aligned array, PAD on the left; L is at least 1."""
-    out = np.full((len(lists), max([len(one) for one in lists], default=0) or 1), PAD, np.int64)
-    for row, one in zip(out, lists, strict=True):
-        if len(one):
-            row[-len(one) :] = one
+    stop = np.cumsum([len(one) for one in lists], dtype=np.int64)
+    values = np.concatenate(lists) if lists else np.empty(0, np.int64)
+    return windows(values, np.concatenate([[0], stop[:-1]]).astype(np.int64)[: len(lists)], stop)
+
+
+def windows(values: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """int64[B, L]: `values[start[b]:stop[b]]` as rows, right-aligned, PAD on the left; L is at least 1."""
+    length = stop - start
+    width = max(int(length.max(initial=0)), 1)
+    out = np.full((len(length), width), PAD, np.int64)
+    row = np.repeat(np.arange(len(length)), length)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+    out[row, width - length[row] + within] = values[start[row] + within]
     return out
 
 
@@ -136,12 +146,19 @@ def pad(lists: list[np.ndarray]) -> np.ndarray:
 class Heldout:
     """Cases a model is asked about: `users` int64[B], `histories` int64[B, L] (padded), `targets` int64[B, T] (padded).
 
-    `users` are codes of the training data, or -1 for people it has never seen.
+    `users` are codes of the data. `known` says whether the training part holds events of them; a model is given their
+    codes only then (`model_users`).
     """
 
     users: np.ndarray
     histories: np.ndarray
     targets: np.ndarray
+    known: bool = True
+
+    @property
+    def model_users(self) -> np.ndarray:
+        """int64[B]: the codes a model may look up, -1 for people it has never seen."""
+        return self.users if self.known else np.full_like(self.users, -1)
 
     def __len__(self) -> int:
         return len(self.users)

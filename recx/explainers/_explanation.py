@@ -63,13 +63,15 @@ class Explanation:
 class Finding:
     """What an explainer itself returns for one pair: columns of the history row, before the check and the titles.
 
-    `positions`: columns of `world.histories[row]`, empty when none was found; `weights` one per position. `proved`: True
+    `positions`: columns of `world.histories[row]`, empty when none was found; `weights` one per position. `details["per_item"]`: rows (column, effect, ...) about single history
+    items. `goal`: "necessary" (the set must take the target out) or "both" (and alone recommend it). `proved`: True
     when the search was exhaustive over all smaller sets, so no smaller set exists. `calls`: histories scored for it.
     """
 
     positions: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    goal: str = "necessary"
     predicted_effect: float | None = None
     proved: bool | None = None
     calls: int = 0

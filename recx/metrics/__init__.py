@@ -1,0 +1,1 @@
+"""Pure functions: ranking, explanations. Arrays in, numbers out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -112,12 +112,24 @@ class EditedWorld:
             items[part], values[part] = order[:, :k], sorted_scores[:, :k]
         return items, values
 
-    def soft_score(self, row: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Float[R, S]: differentiable scores of `targets` Long[R, S] under soft edits `keep` Float[R, S, L]."""
+    def soft(self, row: torch.Tensor, targets: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Differentiable scores of `targets` Long[R, S] for the people at `row` Long[R], under soft edits.
+
+        Gives a function keep Float[R, S, L] -> Float[R, S]. Raises BadInput when the scorer has no `soft_score`.
+        """
         if "soft" not in self.capabilities:
             raise BadInput(f"{type(self.scorer).__name__} is not differentiable in its history.")
-        self.calls += keep.shape[0] * keep.shape[1]
-        return self.scorer.soft_score(self.histories[row], keep, targets)  # type: ignore[attr-defined]
+        histories, scorer = self.histories[row], self.scorer
+        if hasattr(scorer, "soft"):
+            inner = scorer.soft(histories, targets)
+        else:
+            inner = lambda keep: scorer.soft_score(histories, keep, targets)  # type: ignore[attr-defined]  # noqa: E731
+
+        def scores(keep: torch.Tensor) -> torch.Tensor:
+            self.calls += keep.shape[0] * keep.shape[1]
+            return inner(keep)
+
+        return scores
 
     def _score(self, row: torch.Tensor, keep: torch.Tensor | None, items: torch.Tensor | None) -> torch.Tensor:
         self.calls += len(row)

@@ -1,0 +1,6 @@
+"""`python -m recx`."""
+
+from recx.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What runs in a worker: one recipe, computed through the store, its life written to the table of jobs."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import traceback
+from typing import Any
+
+from recx.core.errors import BadInput
+from recx.core.progress import Cancelled
+from recx.engine import _wire
+from recx.engine._codecs import pack
+from recx.engine.jobs import Job, Jobs
+from recx.engine.store import Store
+
+Outcome = dict[str, Any]
+"""What a task returns: state, error, title, and for what is kept in memory `payload` (codec, files)."""
+
+
+@functools.cache
+def store() -> Store:
+    """The store of this process: loaded scorers stay in its memory between questions."""
+    return Store()
+
+
+@functools.cache
+def jobs() -> Jobs:
+    """The table of jobs, opened once by this process."""
+    return Jobs()
+
+
+def compute(spec: dict[str, Any], needs: list[Outcome]) -> Outcome:
+    """Compute the recipe of a spec (key, attempt, text) after its needs; never raises for a failed computation."""
+    job = jobs().start(spec["key"], spec["attempt"], worker=_worker_name())
+    if job is None:
+        return _ended(spec["key"])
+    bad = next((need for need in needs if need["state"] != "done"), None)
+    if job.cancel:
+        return _close(job, "cancelled")
+    if bad:
+        state = "cancelled" if bad["state"] == "cancelled" else "failed"
+        return _close(job, state, f"{bad['title']}: {bad['error'] or bad['state']}")
+    return run(job, _wire.from_text(spec["text"]), store(), jobs())
+
+
+def run(job: Job, recipe: Any, store: Store, jobs: Jobs) -> Outcome:
+    """Compute one recipe in this process and write how it ended."""
+    try:
+        if store.key(recipe) != job.key:
+            raise BadInput("the code or the data changed after this was asked: ask again.")
+        result = store.get(recipe, jobs.progress(job.key, job.attempt))
+        payload = {"payload": pack(result)} if recipe.keep == "memory" else {}
+    except Cancelled:
+        return _close(job, "cancelled", table=jobs)
+    except Exception as error:  # noqa: BLE001  whatever a model or an explainer raises ends in the job's row
+        log = "" if isinstance(error, BadInput) else traceback.format_exc()
+        gc.collect()
+        return _close(job, "failed", sentence(error), log, jobs)
+    return _close(job, "done", table=jobs) | payload
+
+
+def sentence(error: BaseException) -> str:
+    """One sentence for the person who asked: a BadInput's own, else what kind of failure it was."""
+    said = str(error).strip().splitlines()[:1]
+    if isinstance(error, BadInput):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "There was not enough memory: choose a smaller data set, model or batch."
+    if isinstance(error, OSError) and error.errno == 28:
+        return "The disk is full: free some space or run `python -m recx store clean`."
+    return f"The computation failed: {type(error).__name__}{': ' + said[0] if said else ''}"[:300]
+
+
+def _close(job: Job, state: str, error: str = "", log: str = "", table: Jobs | None = None) -> Outcome:
+    if not (table or jobs()).finish(job.key, job.attempt, state, error, log):
+        state, error = "interrupted", error or "This was asked anew meanwhile."
+    return {"state": state, "error": error, "title": job.title}
+
+
+def _ended(key: str) -> Outcome:
+    """The outcome of a job that is closed already: it ended between the asking and the submitting, or was asked anew."""
+    job = jobs().get(key)
+    if job is None or job.open:
+        return {"state": "interrupted", "error": "This was asked anew meanwhile.", "title": job.title if job else ""}
+    return {"state": job.state, "error": job.error, "title": job.title}
+
+
+def _worker_name() -> str:
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().name)
+    except ValueError:
+        return f"process {os.getpid()}"

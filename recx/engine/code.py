@@ -1,0 +1,26 @@
+"""The version of the code that computes: what an engine or a catalogue was made by."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+from recx.core.registry import PACKAGE
+
+LOOKS = ("ui", "pages", "figures")
+"""Folders that compute nothing: editing them needs no new engine."""
+
+
+def package_version() -> str:
+    """Sha256 (16 hex digits) of the sources of recx, without those that only draw."""
+    files = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in LOOKS)
+    return _digest(tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files))
+
+
+@functools.lru_cache(maxsize=4)
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, _, _ in files:
+        with open(path, "rb") as file:
+            digest.update(path.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]

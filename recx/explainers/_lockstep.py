@@ -1,0 +1,71 @@
+"""Many searches that advance together: each asks about some edits, all questions of a round are one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from recx.core.progress import Progress
+from recx.worlds.edited import EditedWorld
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """Edits of one person's history: `keep` Bool[S, n] over the n items of it."""
+
+    keep: np.ndarray
+
+
+def run_together(
+    world: EditedWorld,
+    row: torch.Tensor,
+    target: torch.Tensor,
+    k: int,
+    columns: list[np.ndarray],
+    plans: list[Generator[Ask, np.ndarray, Any]],
+    progress: Progress,
+) -> list[Any]:
+    """What each plan returns. A plan yields an Ask and is sent Float[S, 2]: (1 if the target is in the top k else 0, margin).
+
+    `columns[p]` are the columns of the history row that plan p numbers 0..n-1.
+    """
+    answers: list[Any] = [None] * len(plans)
+    asked: dict[int, Ask] = {}
+    for p, plan in enumerate(plans):
+        _advance(p, plan, None, asked, answers)
+    while asked:
+        replies = _answer_round(world, row, target, k, columns, asked)
+        for p, reply in replies.items():
+            _advance(p, plans[p], reply, asked, answers)
+        progress(1 - len(asked) / len(plans), f"{len(plans) - len(asked):,} of {len(plans):,} pairs done")
+    return answers
+
+
+def _advance(p: int, plan: Any, reply: np.ndarray | None, asked: dict[int, Ask], answers: list[Any]) -> None:
+    asked.pop(p, None)
+    try:
+        asked[p] = plan.send(reply)
+    except StopIteration as end:
+        answers[p] = end.value
+
+
+def _answer_round(
+    world: EditedWorld, row: torch.Tensor, target: torch.Tensor, k: int, columns: list[np.ndarray], asked: dict[int, Ask]
+) -> dict[int, np.ndarray]:
+    """All questions of a round as one batch; Float[S, 2] for each plan."""
+    sizes = {p: len(ask.keep) for p, ask in asked.items()}
+    keep = np.zeros((sum(sizes.values()), world.histories.shape[1]), bool)
+    owner = np.repeat(list(sizes), list(sizes.values()))
+    start = 0
+    for p, ask in asked.items():
+        keep[start : start + sizes[p], columns[p]] = ask.keep
+        start += sizes[p]
+    index = torch.as_tensor(owner, device=row.device)
+    edits = torch.as_tensor(keep, device=world.histories.device)
+    rank, margin = world.rank_and_margin(row[index], edits, target[index], k)
+    table = torch.stack([(rank <= k).float(), margin], dim=1).cpu().numpy()
+    return dict(zip(sizes, np.split(table, np.cumsum(list(sizes.values()))[:-1]), strict=True))

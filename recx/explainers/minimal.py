@@ -1,0 +1,183 @@
+"""Minimal sets: the fewest history items that a recommendation hangs on, by search, with proof where it is in reach."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from recx.core.progress import Progress, quiet
+from recx.core.recipe import param
+from recx.explainers._explanation import Finding
+from recx.explainers._lockstep import Ask, run_together
+from recx.worlds.edited import EditedWorld
+
+Plan = Generator[Ask, np.ndarray, Any]
+
+
+@dataclass(frozen=True)
+class Minimal:
+    """Minimal set: the fewest items that the recommendation hangs on.
+
+    Ours. Goal `both`: without the set the item leaves the top k, and the set alone would recommend it; goal `necessary`:
+    only the first. Sizes are tried in rising order; within a size, sets come in the order of their items' single effects.
+    When all smaller sizes were tried in full, no smaller set exists: minimality is proved.
+    """
+
+    goal: str = param("both", "both: removing it takes the item out and alone it recommends it; necessary: the first only",
+                      choices=("both", "necessary"))
+    max_calls: int = param(5000, "Most runs of the recommender for one pair", unit="runs", low=10, high=10_000_000)
+    chunk: int = param(256, "Sets tried in one batch", unit="sets", low=1, high=100_000)
+    paper: ClassVar[str] = "ours; compare GECE (2508.03606)"
+    needs_of_world: ClassVar[frozenset[str]] = frozenset()
+
+    def explain(
+        self,
+        world: EditedWorld,
+        row: torch.Tensor,
+        target: torch.Tensor,
+        k: int,
+        *,
+        seed: int = 0,
+        get: Any = None,
+        progress: Progress = quiet,
+    ) -> list[Finding]:
+        """Findings with each item's own score effect as weight; all searches advance together, one batch a round."""
+        start = time.perf_counter()
+        columns = [np.flatnonzero(history >= 0) for history in world.histories[row].cpu().numpy()]
+        plans = [_Search(self, len(own)).run() for own in columns]
+        answers = run_together(world, row, target, k, columns, plans, progress)
+        seconds = (time.perf_counter() - start) / max(1, len(row))
+        return [self._finding(answer, own, seconds) for answer, own in zip(answers, columns, strict=True)]
+
+    def _finding(self, answer: dict[str, Any], columns: np.ndarray, seconds: float) -> Finding:
+        found, calls, full = answer["set"], answer["calls"], answer["exhausted"]
+        said = f"{calls:,} sets tried; {seconds:.2f} s"
+        if found is None:
+            scope = f"no set of up to {full} items" if full else "no set"
+            return Finding(goal=self.goal, calls=calls, seconds=seconds, searched=f"{scope} found; {said}")
+        proved = full >= len(found) - 1
+        order = sorted(found, key=lambda j: (-answer["effects"][j], j))
+        smaller = "there is no smaller set" if proved else f"no set of up to {full} items does it; smaller ones may exist"
+        return Finding(
+            positions=tuple(int(columns[j]) for j in order),
+            weights=tuple(float(answer["effects"][j]) for j in order),
+            details={"goal": self.goal, "smallest": "proved" if proved else "not proved"},
+            goal=self.goal,
+            proved=proved or None,
+            calls=calls,
+            seconds=seconds,
+            searched=f"{smaller}; {said}",
+        )
+
+
+class _Search:
+    """One pair's search. Items are numbered 0..n-1 in the order of the history; a set is a row of Bool[S, n]."""
+
+    def __init__(self, recipe: Minimal, n: int) -> None:
+        self.recipe, self.n, self.calls, self.exhausted = recipe, n, 0, 0
+        self.effects = np.zeros(n)
+        self.value = np.zeros(n)
+
+    def run(self) -> Plan:
+        """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size were tried."""
+        if self.n == 0:
+            return self._answer(None)
+        singles = np.eye(self.n, dtype=bool)
+        found = yield from self._singles(singles)
+        size = 2
+        while found is None and size <= self.n:
+            everything = math.comb(self.n, size) <= self._left()
+            found = yield from self._level(size, everything)
+            if found is None and everything and self.exhausted == size - 1:
+                self.exhausted = size
+            if found is None and not everything:
+                break
+            size += 1
+        if found is None and self.exhausted < self.n:
+            found = yield from self._grow(size)
+        return self._answer(found)
+
+    def _answer(self, found: np.ndarray | None) -> dict[str, Any]:
+        chosen = None if found is None else [int(j) for j in np.flatnonzero(found)]
+        return {"set": chosen, "effects": self.effects, "calls": self.calls, "exhausted": self.exhausted}
+
+    def _left(self) -> int:
+        return self.recipe.max_calls - self.calls
+
+    def _singles(self, singles: np.ndarray) -> Plan:
+        """Every single item taken out, and every one alone; sets the order in which sets are tried."""
+        everything = np.zeros((1, self.n), bool)
+        out = yield self._ask(np.concatenate([everything, singles]), keep=False)
+        margin = out[:, 1]
+        self.effects = np.nan_to_num(margin[0] - margin[1:])
+        self.value = _scaled(self.effects)
+        good = out[1:, 0] <= 0
+        if self.recipe.goal == "both":
+            alone = yield self._ask(singles, keep=True)
+            self.value = self.value + _scaled(alone[:, 1])
+            good &= alone[:, 0] > 0
+        self.exhausted = 0 if good.any() else 1
+        order = np.argsort(-self.value, kind="stable")
+        return singles[next(j for j in order if good[j])] if good.any() else None
+
+    def _level(self, size: int, everything: bool) -> Plan:
+        """The first good set of a size, in the order of the items' values; over all items, or as many as fit."""
+        budget = self._left() if everything else min(self._left(), 8 * self.recipe.chunk)
+        items = np.argsort(-self.value, kind="stable")
+        while math.comb(len(items), size) > budget and len(items) > size:
+            items = items[: max(size, int(len(items) * 0.9))]
+        sets = np.array(list(combinations(items, size)))
+        sets = sets[np.argsort(-self.value[sets].sum(1), kind="stable")]
+        for start in range(0, len(sets), self.recipe.chunk):
+            masks = np.zeros((len(sets[start : start + self.recipe.chunk]), self.n), bool)
+            np.put_along_axis(masks, sets[start : start + self.recipe.chunk], True, axis=1)
+            found = yield from self._first_good(masks)
+            if found is not None:
+                return found
+            if self._left() <= 0:
+                return None
+        return None
+
+    def _grow(self, size: int) -> Plan:
+        """Beyond reach of trying all: sets of the best 1, 2, 3, ... items, then items dropped one by one."""
+        order = np.argsort(-self.value, kind="stable")
+        lengths = np.unique(np.minimum(self.n, np.round(size * 1.15 ** np.arange(60)).astype(int)))
+        masks = np.zeros((len(lengths), self.n), bool)
+        for mask, length in zip(masks, lengths, strict=True):
+            mask[order[:length]] = True
+        found = yield from self._first_good(masks)
+        while found is not None and found.sum() > size:
+            inside = np.flatnonzero(found)
+            fewer = np.repeat(found[None], len(inside), axis=0)
+            fewer[np.arange(len(inside)), inside] = False
+            better = yield from self._first_good(fewer[np.argsort(self.value[inside], kind="stable")])
+            if better is None:
+                break
+            found = better
+        return found
+
+    def _first_good(self, masks: np.ndarray) -> Plan:
+        """The first of the sets that meets the goal, or None; the second condition is tried only where the first holds."""
+        out = yield self._ask(masks, keep=False)
+        good = masks[out[:, 0] <= 0]
+        if len(good) and self.recipe.goal == "both":
+            alone = yield self._ask(good, keep=True)
+            good = good[alone[:, 0] > 0]
+        return good[0] if len(good) else None
+
+    def _ask(self, sets: np.ndarray, keep: bool) -> Ask:
+        self.calls += len(sets)
+        return Ask(sets if keep else ~sets)
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Values with unit spread, so that two measures can be added."""
+    spread = values.std()
+    return values / spread if spread > 0 else np.zeros_like(values)

@@ -1,0 +1,63 @@
+"""Full-ranking evaluation of a scorer on held-out cases: seen items removed, in blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from recx.core.progress import Progress, quiet
+from recx.metrics import ranking
+
+if TYPE_CHECKING:
+    from recx.data.interactions import Heldout
+
+BLOCK_BYTES = 64 * 2**20
+
+
+def per_case(
+    scorer: Any, cases: Heldout, *, names: tuple[str, ...] = ("hr@10", "ndcg@10", "ndcg@100"), progress: Progress = quiet
+) -> dict[str, torch.Tensor]:
+    """Float[B] on the CPU for each metric name `metric@k` (hr, ndcg, recall).
+
+    Seen items score minus infinity; ties are broken against the relevant items (they go behind their equals).
+    """
+    depth = min(max(int(name.split("@")[1]) for name in names), scorer.n_items)
+    size = max(1, BLOCK_BYTES // (4 * 4 * scorer.n_items))
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+    for start in range(0, len(cases), size):
+        relevant = torch.as_tensor(cases.targets[start : start + size], device=scorer.device)
+        top = _top(scorer, cases, slice(start, start + size), relevant, depth)
+        hit = ranking.hits(top, relevant)
+        n_relevant = (relevant >= 0).sum(1)
+        for name in names:
+            metric, k = name.split("@")
+            k = min(int(k), depth)
+            value = ranking.hr_at(hit, k) if metric == "hr" else _FUNCTIONS[metric](hit, n_relevant, k)
+            parts[name].append(value.cpu())
+        progress(min(1.0, (start + size) / len(cases)), f"ranked {min(start + size, len(cases)):,} of {len(cases):,}")
+    return {name: torch.cat(values) for name, values in parts.items()}
+
+
+_FUNCTIONS = {"ndcg": ranking.ndcg_at, "recall": ranking.recall_at}
+
+
+def _top(scorer: Any, cases: Heldout, part: slice, relevant: torch.Tensor, depth: int) -> torch.Tensor:
+    """Long[B, depth]: the list shown, relevant items behind their equals."""
+    histories = torch.as_tensor(cases.histories[part], device=scorer.device)
+    users = torch.as_tensor(cases.model_users[part], device=scorer.device)
+    with torch.no_grad():
+        scores = scorer.score(histories, users)
+    rows, columns = torch.nonzero(histories >= 0, as_tuple=True)
+    scores[rows, histories[rows, columns]] = float("-inf")
+    rows, columns = torch.nonzero(relevant >= 0, as_tuple=True)
+    wanted = relevant[rows, columns]
+    scores[rows, wanted] = torch.nextafter(scores[rows, wanted], scores.new_tensor(float("-inf")))
+    return torch.topk(scores, depth, dim=1).indices
+
+
+def evaluate(scorer: Any, cases: Heldout, *, progress: Progress = quiet) -> dict[str, Any]:
+    """Means over cases: hr@10, ndcg@10, ndcg@100, recall@20, recall@50, and n."""
+    names = ("hr@10", "ndcg@10", "ndcg@100", "recall@20", "recall@50")
+    table = per_case(scorer, cases, names=names, progress=progress)
+    return {name: float(values.mean()) for name, values in table.items()} | {"n": len(cases)}

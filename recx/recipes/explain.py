@@ -1,0 +1,172 @@
+"""Explanations, checked: one batch for many people and targets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recx.core.errors import BadInput
+from recx.core.progress import Progress
+from recx.core.recipe import Named
+from recx.recipes._recipe import Get, Recipe
+from recx.recipes.fit import Fit
+from recx.recipes.people import Person, item_row, resolve, world_of
+from recx.recipes.recommend import check_k
+
+if TYPE_CHECKING:
+    from recx.explainers._check import Verdict
+    from recx.explainers._explanation import Explanation, Finding
+
+WORLDS = ("edited-history",)
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Why each person is recommended their target (None: the first of their list), within the top k."""
+
+    fit: Fit
+    people: tuple[Person, ...]
+    targets: tuple[str | None, ...]
+    explainer: Named
+    k: int = 10
+    world: str = "edited-history"
+    seed: int = 0
+    keep: ClassVar[str] = "disk"
+    lane: ClassVar[str] = "interactive"
+
+    def needs(self) -> tuple[Recipe, ...]:
+        return (self.fit.data, self.fit.split_data, self.fit)
+
+    def run(self, get: Get, progress: Progress) -> list[Explanation]:
+        """One Explanation per pair. Raises BadInput for a target that is not recommended or cannot be."""
+        import torch
+
+        data = get(self.fit.data)
+        check_k(self.k, data.n_items)
+        self._check_words()
+        case = resolve(self.fit, self.people, get)
+        world = world_of(self.fit, case, get)
+        explainer = self.explainer.build()
+        missing = explainer.needs_of_world - world.capabilities
+        if missing:
+            raise BadInput(f"{self.explainer.name} needs {_in_words(missing)}, which {self.fit.model.name} does not have: choose another model or explainer.")
+        row = torch.arange(len(self.people), device=world.histories.device)
+        top, _ = world.top_k(row, None, self.k)
+        target = torch.tensor(
+            [self._target(data, case, top, b) for b in range(len(row))], dtype=torch.long, device=world.histories.device
+        )
+        findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=get, progress=progress)
+        verdicts = _checked(world, row, target, self.k, findings)
+        return [
+            self._explanation(data, case, b, int(target[b]), finding, verdict)
+            for b, (finding, verdict) in enumerate(zip(findings, verdicts, strict=True))
+        ]
+
+    def _check_words(self) -> None:
+        if self.world not in WORLDS:
+            raise BadInput(f"unknown world {self.world!r}: known are {', '.join(WORLDS)}.")
+        if len(self.people) != len(self.targets):
+            raise BadInput(f"{len(self.people)} people and {len(self.targets)} targets were given: name one target each.")
+        if any(person.without for person in self.people):
+            raise BadInput("switched-off items cannot be explained: explain the whole history.")
+
+    def _target(self, data: Any, case: Any, top: Any, b: int) -> int:
+        """The code of a target that is in the top k, or the sentence that says why it cannot be explained."""
+        name = self.targets[b]
+        code = int(top[b, 0]) if name is None else data.item_code(name)
+        title = data.items["title"].iloc[code]
+        if code in case.histories[b]:
+            raise BadInput(f"{title!r} is already in the history, so it is not recommended: choose an item of the list.")
+        if code not in top[b]:
+            raise BadInput(f"{title!r} is not in the top {self.k}: choose an item of the list, a larger k, or ask why not.")
+        return code
+
+    def _explanation(
+        self, data: Any, case: Any, b: int, target: int, finding: Finding, verdict: Verdict
+    ) -> Explanation:
+        from recx.explainers._explanation import Explanation
+
+        codes = [int(case.histories[b, column]) for column in finding.positions]
+        rows = [item_row(data, code) for code in codes]
+        titles = tuple(row["title"] for row in rows)
+        own = item_row(data, target)
+        necessary = None if verdict.rank_after is None else verdict.rank_before <= self.k < verdict.rank_after
+        replacement = None if verdict.replacement is None else item_row(data, verdict.replacement)
+        return Explanation(
+            explainer=self.explainer.name,
+            recommender=self.fit.model.name,
+            dataset=data.name,
+            user=self.people[b].user,
+            target=own["item"],
+            target_title=own["title"],
+            k=self.k,
+            items=tuple(row["item"] for row in rows),
+            titles=titles,
+            weights=finding.weights,
+            details=_named_details(data, case.histories[b], finding.details),
+            world=self.world,
+            found=bool(codes),
+            valid=necessary if codes else None,
+            rank_before=verdict.rank_before,
+            rank_after=verdict.rank_after,
+            margin_before=_finite(verdict.margin_before),
+            margin_after=_finite(verdict.margin_after),
+            replacement=replacement["item"] if replacement else None,
+            replacement_title=replacement["title"] if replacement else None,
+            rank_only=verdict.rank_only,
+            necessary=necessary,
+            sufficient=None if verdict.rank_only is None else verdict.rank_only <= self.k,
+            minimal=verdict.minimal,
+            predicted_effect=finding.predicted_effect,
+            model_calls=finding.calls,
+            seconds=round(finding.seconds, 6),
+            searched=finding.searched,
+            sentence=sentence(titles, own["title"], self.k, verdict.rank_after, necessary, finding.searched),
+        )
+
+
+def sentence(
+    titles: tuple[str, ...], target: str, k: int, rank_after: int | None, necessary: bool | None, searched: str
+) -> str:
+    """The finding in words; it claims only what the check found."""
+    if not titles:
+        return f"No reason found for {target}: {searched}."
+    named = titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+    if necessary:
+        return f"Had you not watched {named}, {target} would not be recommended."
+    return f"Without {named}, {target} would still be recommended, in place {rank_after} of the top {k}."
+
+
+def _checked(world: Any, row: Any, target: Any, k: int, findings: list[Finding]) -> list[Verdict]:
+    from recx.explainers._check import check
+
+    return check(world, row, target, k, findings)
+
+
+def _named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str, Any]:
+    """Columns of the history row as ids and titles."""
+
+    def row(column: int) -> dict[str, Any]:
+        found = item_row(data, int(history[column]))
+        return {"item": found["item"], "title": found["title"]}
+
+    named = dict(details)
+    if "per_item" in details:
+        named["per_item"] = [row(c) | {"value": _finite(v)} | _rank(more) for c, v, *more in details["per_item"]]
+    if "rules" in details:
+        named["rules"] = [row(rule["column"]) | {k: v for k, v in rule.items() if k != "column"} for rule in details["rules"]]
+    return named
+
+
+def _rank(more: list[Any]) -> dict[str, int]:
+    return {"rank_without": int(more[0])} if more else {}
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _in_words(capabilities: frozenset[str]) -> str:
+    words = {"soft": "scores that can be differentiated in the history", "population": "the training histories"}
+    return " and ".join(words.get(name, name) for name in sorted(capabilities))

@@ -1,0 +1,168 @@
+"""Pieces of HTML: explanation cards, lists with movement, terms with their help. Pure functions; all item text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recx.figures import palette
+from recx.ui.text import attribute, html, named, number, plural, seconds, signed
+from recx.ui.words import tell
+
+MARKS = {True: ("✓", "yes", "yes"), False: ("✗", "no", "no"), None: ("–", "not asked", "na")}
+
+
+def term(word: str, label: str = "", *, right: bool = False) -> str:
+    """A term that explains itself on hover and on keyboard focus."""
+    side = " right" if right else ""
+    return f'<span class="rx-term{side}" tabindex="0" data-tip="{attribute(tell(word))}">{attribute(label or word)}</span>'
+
+
+def verdict(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What the check says of an Explanation, in one line: (mark, words, class)."""
+    if not row["found"]:
+        return "–", "No reason found", "na"
+    if row["necessary"] and row["sufficient"]:
+        return "✓", "True: needed, and enough alone", "yes"
+    if row["necessary"]:
+        return "✓", "True: needed, but not enough alone", "yes"
+    if row["sufficient"]:
+        return "✗", "Not the reason: enough alone, but not needed", "no"
+    return "✗", "Not the reason: it stays without them", "no"
+
+
+def explanation(row: Mapping[str, Any], title: str, *, shown: int = 6) -> str:
+    """One explainer's answer with its check."""
+    mark, words, kind = verdict(row)
+    dot = f'<span class="dot" style="background:{palette.of_name(row["explainer"])}"></span>'
+    parts = [
+        f"<h4>{dot}{attribute(title)}</h4>",
+        f'<div class="verdict {kind}">{mark} {words}</div>',
+        f'<p class="sentence">{html(row["sentence"])}</p>',
+        _items(row, shown),
+        _facts(row),
+        f'<div class="foot">{term("time", seconds(row["seconds"]))} · {term("model calls", plural(row["model_calls"], "model call"))}'
+        f' · {term("world", row["world"])}<br>{html(row["searched"])}</div>',
+    ]
+    return f'<div class="rx rx-card" data-explainer="{attribute(row["explainer"])}">{"".join(parts)}</div>'
+
+
+def _items(row: Mapping[str, Any], shown: int) -> str:
+    """The named items with their weights and what the explainer knows of each."""
+    if not row["items"]:
+        return ""
+    details = _details(row)
+    lines = []
+    for item, title, weight in list(zip(row["items"], row["titles"], row["weights"], strict=False))[:shown]:
+        more = f'<span class="detail">{details[item]}</span>' if item in details else ""
+        lines.append(f'<li><span class="title">{html(title)}</span><span class="num dim" title="weight">{number(weight, 3)}</span>{more}</li>')
+    rest = len(row["items"]) - shown
+    if rest > 0:
+        lines.append(f'<li class="dim">and {plural(rest, "more item")}</li>')
+    head = f'<div class="dim">{term("explainer", plural(len(row["items"]), "item") + " named")}, with {term("weight")}</div>'
+    return f'{head}<ul class="items">{"".join(lines)}</ul>'
+
+
+def _details(row: Mapping[str, Any]) -> dict[str, str]:
+    """Measures of association rules; ranks of single items."""
+    out = {}
+    for rule in row["details"].get("rules", ()):
+        words = [f"{term(name)} {number(rule[name], 3)}" for name in ("support", "confidence", "lift", "leverage", "conviction") if name in rule]
+        counts = f'{number(rule["n_both"])} histories with both' if "n_both" in rule else ""
+        out[rule["item"]] = " · ".join([*words, counts] if counts else words)
+    for one in row["details"].get("per_item", ()):
+        if "rank_without" in one:
+            out.setdefault(one["item"], f'alone: score {signed(one["value"])}, rank {one["rank_without"]:,}')
+    return out
+
+
+def _facts(row: Mapping[str, Any]) -> str:
+    """The numbers of the check."""
+    k = row["k"]
+    ranks = f'{number(row["rank_before"])} → <b>{number(row["rank_after"])}</b>' if row["found"] else number(row["rank_before"])
+    margins = number(row["margin_before"], 3) + (f' → {number(row["margin_after"], 3)}' if row["found"] else "")
+    lines = [("rank", "rank", ranks), ("margin", "margin", margins)]
+    if row["found"]:
+        only = f' <span class="dim">(rank {number(row["rank_only"])} with only them)</span>' if row["rank_only"] else ""
+        lines += [
+            ("replacement", "taking its place", html(row["replacement_title"]) if row["replacement_title"] else f'<span class="na">none: it stays in the top {k}</span>'),
+            ("necessary", "necessary", _flag(row["necessary"])),
+            ("sufficient", "sufficient", _flag(row["sufficient"]) + only),
+            ("minimal", "minimal", _minimal(row["minimal"])),
+        ]
+    return '<dl class="rx-facts">' + "".join(f"<dt>{term(t, label)}</dt><dd>{value}</dd>" for t, label, value in lines) + "</dl>"
+
+
+def _flag(value: bool | None) -> str:
+    mark, words, kind = MARKS[value]
+    return f'<span class="{kind}">{mark} {words}</span>'
+
+
+def _minimal(value: str | None) -> str:
+    if value is None:
+        return '<span class="na">– does not apply</span>'
+    kind = "yes" if value == "proved" else "na"
+    return f'<span class="{kind}">{"✓" if value == "proved" else "–"} {attribute(value)}</span>'
+
+
+def moved(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """(item, mark, words) for each row of `after`: how its place changed since `before`."""
+    place = {row["item"]: row["rank"] for row in before}
+    out = []
+    for row in after:
+        old = place.get(row["item"])
+        if old is None:
+            out.append((row["item"], "new", "was not in the list before"))
+        elif old == row["rank"]:
+            out.append((row["item"], "=", "same place as before"))
+        else:
+            up = old > row["rank"]
+            out.append((row["item"], f"{'▲' if up else '▼'} {abs(old - row['rank'])}", f"was in place {old}"))
+    return out
+
+
+def whatif_list(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], target: str = "") -> str:
+    """The list after switching items off, with movement marks, then what left it."""
+    lines = []
+    for row, (item, mark, words) in zip(after, moved(before, after), strict=True):
+        kind = "yes" if mark.startswith(("▲", "new")) else "no" if mark.startswith("▼") else "na"
+        own = " target" if item == target else ""
+        lines.append(
+            f'<li class="row{own}" data-item="{attribute(item)}"><span class="rank">{row["rank"]}</span>'
+            f'<span class="mark {kind}" title="{words}">{mark}</span><span class="title">{html(named(row["title"], row["year"]))}{star(row)}</span>'
+            f'<span class="score">{number(row["score"])}</span></li>'
+        )
+    now = {row["item"] for row in after}
+    for row in before:
+        if row["item"] not in now:
+            lines.append(
+                f'<li class="gone" data-item="{attribute(row["item"])}"><span class="rank"></span><span class="mark no" title="was in place {row["rank"]}">out</span>'
+                f'<span class="title">{html(named(row["title"], row["year"]))}</span><span class="score">was {row["rank"]}</span></li>'
+            )
+    return f'<div class="rx"><ol class="rx-list" data-list="what-if">{"".join(lines)}</ol></div>'
+
+
+def star(row: Mapping[str, Any]) -> str:
+    """The mark of the held-out true next item."""
+    return f' <span class="yes" title="{attribute(tell("held-out"))}">★</span>' if row.get("held_out") else ""
+
+
+def legend(lanes: Mapping[str, str]) -> str:
+    """The genre colours."""
+    dots = [(name, palette.GENRE_COLOURS[colour]) for name, colour in lanes.items()] + [("other", palette.OTHER[1])]
+    return '<div class="rx rx-key">' + "".join(
+        f'<span><span class="dot" style="background:{colour}"></span>{html(name)}</span>' for name, colour in dots
+    ) + "</div>"
+
+
+def glossary(words: Mapping[str, str]) -> str:
+    """Terms and what they mean, as a list."""
+    return '<div class="rx"><dl class="rx-words">' + "".join(f"<dt>{attribute(w)}</dt><dd>{attribute(t)}</dd>" for w, t in words.items()) + "</dl></div>"
+
+
+def footer(parts: Mapping[str, tuple[str, str]]) -> str:
+    """Provenance: {label: (name, fingerprint)}."""
+    return '<div class="rx-foot">' + "".join(
+        f'<span>{term("fingerprint", label)} {html(name)}' + (f" <code>{attribute(mark)}</code>" if mark else "") + "</span>"
+        for label, (name, mark) in parts.items()
+    ) + "</div>"

@@ -1,0 +1,136 @@
+"""What surrounds every page: style, shared selectors, the footer with its fingerprints."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from recx.core.errors import BadInput
+from recx.data import _files
+from recx.engine import catalogue
+from recx.recipes import _build
+from recx.recipes._recipe import versions
+from recx.recipes.fit import Fit
+from recx.ui import cards, text
+from recx.ui.state import change, control, view
+from recx.ui.words import tell
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+def presenter() -> bool:
+    """Is this shown to an audience: no sidebar, larger type?"""
+    return os.environ.get("RECX_PRESENTER", "") not in ("", "0")
+
+
+def style() -> None:
+    """The house style, with the two colours of verdicts for light or dark."""
+    dark = getattr(st.context.theme, "type", None) == "dark"
+    yes, no = ("#3CC79A", "#F08A4B") if dark else ("#00805A", "#BF4A14")
+    css = (ASSETS / "recx.css").read_text(encoding="utf-8") + (":root{--rx-yes:%s;--rx-no:%s}" % (yes, no))
+    if presenter():
+        css += (ASSETS / "presenter.css").read_text(encoding="utf-8")
+    st.html(f"<style>{css}</style>")
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _catalogue(path: str) -> catalogue.Catalogue:
+    return catalogue.read()
+
+
+def forms() -> catalogue.Catalogue:
+    """The forms of all that was discovered, for this version of the code."""
+    return _catalogue(str(catalogue.path_now()))
+
+
+def fit_of(model: str, settings: tuple[tuple[str, Any], ...], seed: int) -> Fit:
+    """A model on the chosen data. Raises BadInput."""
+    now = view()
+    return _build.fit_of(now.dataset, model, dict(settings), seed=seed, split=now.split, form_of=forms().form_of)
+
+
+def selectors() -> None:
+    """Data set, model and its settings, length of the list: the same on every page."""
+    known = forms()
+    names = _files.source_names()
+    control(st.selectbox, "Data set", names, field="dataset", format_func=_data_label, help=tell("data set"))
+    control(st.selectbox, "Model", known.names("models"), field="model", format_func=lambda n: known.form_of("models", n)["title"], help=tell("model"))
+    control(st.slider, "List length k", 1, 50, field="k", help=tell("k")) if view().k <= 50 else control(
+        st.number_input, "List length k", 1, 1000, field="k", help=tell("k")
+    )
+    with st.expander("Model settings and seed", icon=":material/tune:"):
+        _settings(known.form_of("models", view().model))
+        control(st.number_input, "Seed", 0, 2**31 - 1, field="seed", help=tell("seed"))
+        control(st.selectbox, "Split", known.names("data.splits"), field="split", help=tell("split"))
+
+
+def _data_label(name: str) -> str:
+    kind = _files.source(name)
+    title = forms().form_of(kind.kind, kind.name)["title"] if kind.name != "table" else name
+    return title if _files.on_disk(name) else f"{title} – not on this machine"
+
+
+def _settings(form: dict[str, Any]) -> None:
+    """One field per parameter; changes are applied together."""
+    now = dict(view().settings)
+    words = {}
+    with st.form("settings", border=False):
+        for row in form["parameters"]:
+            unit = f" ({row['unit']})" if row.get("unit") else ""
+            value = now.get(row["name"], row["default"])
+            label, help_text, key = text.md(row["name"]) + unit, text.md(row["text"]), f"set_{form['name']}_{row['name']}_{value}"
+            if row.get("choices"):
+                words[row["name"]] = st.selectbox(label, row["choices"], index=list(row["choices"]).index(value), help=help_text, key=key)
+            elif row["type"] == "bool":
+                words[row["name"]] = st.toggle(label, value, help=help_text, key=key)
+            else:
+                words[row["name"]] = st.text_input(label, str(value), help=help_text, key=key)
+        if not form["parameters"]:
+            st.caption("This model has no settings.")
+        if st.form_submit_button("Apply", disabled=not form["parameters"]):
+            _apply(form, words)
+
+
+def _apply(form: dict[str, Any], words: dict[str, Any]) -> None:
+    from recx.core.recipe import clean
+
+    try:
+        change(settings=clean(form["name"], form["parameters"], words))
+    except BadInput as error:
+        st.error(text.md(error), icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def footer() -> None:
+    """Where every number on the page comes from."""
+    now = view()
+    try:
+        fit = fit_of(now.model, now.settings, now.seed)
+        stamp = versions(fit)
+    except (BadInput, OSError) as error:
+        st.html(cards.footer({"data": (now.dataset, ""), "model": (str(error), "")}))
+        return
+    settings = ", ".join(f"{name}={value}" for name, value in now.settings) or "defaults"
+    data = next(iter(stamp["data"].values()), "")
+    st.html(
+        cards.footer(
+            {
+                "data": (f"{now.dataset}, split {now.split}", data[:12]),
+                "model": (f"{now.model} ({settings}, seed {now.seed})", ""),
+                "code": ("", stamp["code"][:12]),
+            }
+        )
+    )
+
+
+def broken_link(sentence: str) -> None:
+    """A link that names something unknown: the sentence, and nothing else on the page."""
+    from recx.ui.state import forget_link
+
+    st.error(f"This link cannot be opened: {text.md(sentence)}", icon=":material/link_off:")
+    st.caption("Nothing was changed. The link may come from another version of recx, or from a machine with other data.")
+    st.button("Leave the link and show my last view", on_click=forget_link, icon=":material/undo:")

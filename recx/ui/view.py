@@ -1,0 +1,173 @@
+"""What is on screen as one value, and as a link that names every parameter and reopens exactly this view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from recx.core import recipe
+from recx.core.errors import BadInput, unknown
+
+WHO = ("user", "new", "item")
+TRAITS = ("any", "heavy", "light", "niche", "mainstream")
+Query = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A case kept for comparison: a model with its settings, and a person."""
+
+    model: str
+    settings: tuple[tuple[str, Any], ...] = ()
+    seed: int = 0
+    user: str = ""
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """All that the case study shows. Ids are the data set's own.
+
+    `who`: "user" (of the data), "new" (the titles in `history`), "item" (choose among those who are shown `item`).
+    `target`: the recommendation that is explained, empty for the first. `off`: history items switched off.
+    """
+
+    dataset: str = "planted"
+    split: str = "leave-one-out"
+    model: str = "ease"
+    settings: tuple[tuple[str, Any], ...] = ()
+    seed: int = 0
+    k: int = 10
+    who: str = "user"
+    user: str = ""
+    history: tuple[str, ...] = ()
+    item: str = ""
+    trait: str = "any"
+    draw: int = 0
+    target: str = ""
+    explainers: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+    whynot: str = ""
+    pin: Pin | None = None
+
+    def changed(self, **values: Any) -> View:
+        """The view after a choice: what no longer makes sense is forgotten."""
+        new = replace(self, **values)
+        if new.dataset != self.dataset:
+            return replace(new, user="", history=(), item="", target="", off=(), whynot="", pin=None, who="user", trait="any")
+        if new.model != self.model:
+            new = replace(new, settings=values.get("settings", ()))
+        if (new.model, new.settings, new.seed, new.split) != (self.model, self.settings, self.seed, self.split):
+            new = replace(new, target=values.get("target", ""))
+        if new.person != self.person:
+            new = replace(new, target=values.get("target", ""), off=values.get("off", ()))
+        return new
+
+    @property
+    def person(self) -> tuple[str, tuple[str, ...]]:
+        """The user id, or the typed titles: one of the two is empty."""
+        return ("", self.history) if self.who == "new" else (self.user, ())
+
+    @property
+    def has_person(self) -> bool:
+        return bool(self.person[0] or self.person[1])
+
+
+def settings_of(form: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) -> list[str]:
+    """Every setting of a model written out (`l2=200.0`), the defaults too: a default may change, a link must not."""
+    own = dict(settings)
+    return [f"{row['name']}={own.get(row['name'], row['default'])}" for row in form["parameters"]]
+
+
+def to_query(view: View, catalogue: Any) -> Query:
+    """The parameters of the link, every one written."""
+    query = {field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in ("settings", "pin")}
+    query["settings"] = settings_of(catalogue.form_of("models", view.model), view.settings) or [""]
+    pin = view.pin
+    query["pin"] = ["yes" if pin else "no"]
+    if pin:
+        query |= {
+            "pin_model": [pin.model],
+            "pin_settings": settings_of(catalogue.form_of("models", pin.model), pin.settings) or [""],
+            "pin_seed": [str(pin.seed)],
+            "pin_user": [pin.user],
+            "pin_history": list(pin.history) or [""],
+        }
+    return query
+
+
+def _words(value: Any) -> list[str]:
+    return (list(value) or [""]) if isinstance(value, tuple) else [str(value)]
+
+
+def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Sequence[str]) -> View:
+    """The view that a link names. Raises BadInput for an unknown parameter or value: a link never shows another view.
+
+    Parameters a link leaves out have their defaults. Users and items are checked later, against the data.
+    """
+    names = {field.name for field in fields(View)} | {f"pin_{field.name}" for field in fields(Pin)}
+    for name in query:
+        if name not in names:
+            raise unknown("parameter", name, sorted(names), " in the link")
+    one = {name: _single(name, values) for name, values in query.items() if not name.endswith(("history", "settings", "explainers", "off"))}
+    many = {name: tuple(v for v in values if v != "") for name, values in query.items() if name not in one}
+    base = View()
+    view = View(
+        dataset=_among("data set", one.get("dataset", base.dataset), datasets),
+        split=_among("split", one.get("split", base.split), catalogue.names("data.splits")),
+        model=_among("model", one.get("model", base.model), catalogue.names("models")),
+        seed=_whole("seed", one.get("seed", "0"), 0, 2**31 - 1),
+        k=_whole("k", one.get("k", str(base.k)), 1, 1000),
+        who=_among("who", one.get("who", base.who), WHO),
+        user=one.get("user", ""),
+        history=many.get("history", ()),
+        item=one.get("item", ""),
+        trait=_among("trait", one.get("trait", base.trait), TRAITS),
+        draw=_whole("draw", one.get("draw", "0"), 0, 2**31 - 1),
+        target=one.get("target", ""),
+        explainers=tuple(_among("explainer", name, catalogue.names("explainers")) for name in many.get("explainers", ())),
+        off=many.get("off", ()),
+        whynot=one.get("whynot", ""),
+    )
+    settings = _settings(view.model, many.get("settings", ()), catalogue)
+    return replace(view, settings=settings, pin=_pin(one, many, catalogue))
+
+
+def _pin(one: Mapping[str, str], many: Mapping[str, tuple[str, ...]], catalogue: Any) -> Pin | None:
+    if _among("pin", one.get("pin", "no"), ("yes", "no")) == "no":
+        return None
+    model = _among("model", one.get("pin_model", ""), catalogue.names("models"))
+    user, history = one.get("pin_user", ""), many.get("pin_history", ())
+    if bool(user) == bool(history):
+        raise BadInput("the link pins a case without a person: it needs pin_user or pin_history, and not both.")
+    settings = _settings(model, many.get("pin_settings", ()), catalogue)
+    return Pin(model, settings, _whole("pin_seed", one.get("pin_seed", "0"), 0, 2**31 - 1), user, history)
+
+
+def _settings(model: str, words: Sequence[str], catalogue: Any) -> tuple[tuple[str, Any], ...]:
+    pairs = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise BadInput(f"settings={word!r} in the link is not field=value.")
+        pairs[name] = value
+    return recipe.clean(model, catalogue.form_of("models", model)["parameters"], pairs)
+
+
+def _single(name: str, values: Sequence[str]) -> str:
+    if len(values) > 1:
+        raise BadInput(f"the link names {name} {len(values)} times: once is enough.")
+    return values[0] if values else ""
+
+
+def _among(kind: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise unknown(kind, value, known, " in the link")
+    return value
+
+
+def _whole(name: str, text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise BadInput(f"{name}={text!r} in the link is not a whole number from {low:,} to {high:,}.")
+    return int(text)
