@@ -78,12 +78,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     problems = []
     _, orphans = psutil.wait_procs(left_behind(), timeout=5)
     for process in orphans:
-        problems.append(f"left running: {process.pid} {' '.join(process.cmdline())[:200]}")
+        problems.append(f"left running by the tests: {process.pid} {' '.join(process.cmdline())[:200]}")
         process.kill()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and session.config.getoption("--strict-skips"):
         skipped = [r for r in reporter.stats.get("skipped", []) if "gpu" not in getattr(r, "keywords", {})]
-        problems += [f"skipped: {report.nodeid}" for report in skipped]
+        problems += [f"skipped, and --strict-skips was asked for: {report.nodeid}" for report in skipped]
     if problems and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     session.config.stash[PROBLEMS] = problems

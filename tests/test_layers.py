@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ SCREEN = {"ui", "pages", "app"}
 """Library -> the parts that may import it."""
 ONLY = {"streamlit": SCREEN, "distributed": {"engine", "tests"}, "dask": {"engine", "tests"}}
 """Part -> libraries that it does not know."""
-UNKNOWN_TO = {"figures": {"torch", "streamlit"}} | {part: {"torch", "numba", "sklearn"} for part in SCREEN}
+UNKNOWN_TO = {"figures": {"torch"}} | {part: {"torch", "numba", "sklearn"} for part in SCREEN}
 PICKLE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "joblib"}
 GLOBAL_SEEDS = {
     "random.seed",
@@ -95,8 +96,8 @@ def _call_offences(call: ast.Call) -> Iterator[str]:
         yield "calls torch.load without weights_only=True"
     if name.endswith((".read_pickle", ".to_pickle")) or given.get("allow_pickle") is True:
         yield f"{name} reads or writes pickle"
-    legacy = name.startswith(("np.random.", "numpy.random.")) and name.split(".")[-1] not in OWN_STREAMS
-    if name in GLOBAL_SEEDS or legacy:
+    legacy = re.fullmatch(r"(?:np|numpy)\.random\.(\w+)", name)
+    if name in GLOBAL_SEEDS or (legacy and legacy[1] not in OWN_STREAMS):
         yield f"calls {name}: seed, device and type come by the door (core.device.generator, np.random.default_rng)"
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,18 +128,14 @@ def listed(name: str) -> set[str]:
 
 
 def test_requirements_are_exactly_what_the_project_imports() -> None:
-    assert third_party("recx", "pages", "app.py") == listed("requirements.txt")
+    only_for_benches = {"playwright"}  # `bench start` looks at the page; `make bench` installs the tests' requirements
+    assert third_party("recx", "pages", "app.py") - only_for_benches == listed("requirements.txt")
 
 
 def test_what_only_tests_import_is_in_requirements_dev() -> None:
     beyond = third_party("tests") - listed("requirements.txt")
     assert beyond <= listed("requirements-dev.txt")
     assert listed("requirements-dev.txt").isdisjoint(listed("requirements.txt"))
-
-
-def test_torch_is_pinned_alike_in_both_environments() -> None:
-    texts = [(ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-bench.txt")]
-    assert len({re.findall(r"^torch==\S+", text, re.M)[0] for text in texts}) == 1
 
 
 @pytest.mark.parametrize("name", ["Makefile", ".ci/run", "pyproject.toml", "requirements.txt", "requirements-dev.txt"])
@@ -196,3 +193,51 @@ def test_clean_leaves_the_sources(tmp_path: Path) -> None:
     assert make(tmp_path, "clean").returncode == 0
     left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     assert left == ["recx/core.py", "results/table.parquet"]
+
+
+def run_tests(folder: Path, source: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A test file of its own under this project's conftest and settings."""
+    (folder / "tests").mkdir()
+    for name in ("tests/conftest.py", "pyproject.toml"):
+        (folder / name).write_text((ROOT / name).read_text("utf-8"))
+    (folder / "tests" / "test_it.py").write_text(source)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"RECX_DATA": ""})
+
+
+SKIPS = """
+
+import pytest
+
+@pytest.mark.data("ml-nowhere")
+def test_data(): ...
+
+@pytest.mark.gpu
+def test_gpu(): pytest.skip("no CUDA on this machine")
+
+def test_passes(): ...
+"""
+
+
+def test_skips_say_why_and_fail_a_strict_run_unless_they_need_cuda(tmp_path: Path) -> None:
+    plain = run_tests(tmp_path, SKIPS)
+    assert plain.returncode == 0
+    assert "no data set ml-nowhere in RECX_DATA=''" in plain.stdout
+    assert "no CUDA on this machine" in plain.stdout
+    assert plain.stdout.rstrip().splitlines()[-1].strip("= ").startswith("1 passed, 2 skipped")
+
+    strict = subprocess.run(
+        [sys.executable, "-m", "pytest", "--strict-skips"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert strict.returncode == 1
+    assert "skipped, and --strict-skips was asked for: tests/test_it.py::test_data" in strict.stdout
+    assert "asked for: tests/test_it.py::test_gpu" not in strict.stdout
+
+
+def test_a_process_left_behind_fails_the_run_and_is_ended(tmp_path: Path) -> None:
+    source = "import subprocess\ndef test_it(): subprocess.Popen(['sleep', '86.42'], start_new_session=True)\n"
+    done = run_tests(tmp_path, source)
+    assert done.returncode == 1
+    assert "left running" in done.stdout
+    assert "sleep 86.42" in done.stdout
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "86.42"]]

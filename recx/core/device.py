@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from recx.core.errors import BadInput
@@ -25,3 +28,14 @@ def resolve(device: str = "auto") -> torch.device:
 def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A random stream of its own: the same seed gives the same numbers on the same kind of device."""
     return torch.Generator(device=device).manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draws from the default stream (dropout inside torch's own kernels) follow the seed; the stream is put back after."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        yield

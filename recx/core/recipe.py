@@ -33,10 +33,12 @@ def title(cls: type) -> str:
 
 
 def describe(cls: type) -> list[dict[str, Any]]:
-    """One dict per field of a recipe: name, type, default, text, unit, low, high, choices."""
+    """One dict per field written with `param`: name, type, default, text, unit, low, high, choices."""
     hints = get_type_hints(cls)
     rows = []
     for field in dataclasses.fields(cls):
+        if "text" not in field.metadata:
+            continue
         kind = hints[field.name]
         name = kind.__name__ if isinstance(kind, type) else str(kind)
         rows.append({"name": field.name, "type": name, "default": field.default} | dict(field.metadata))

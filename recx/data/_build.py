@@ -25,9 +25,9 @@ def build(
 ) -> Interactions:
     """Interactions from clean rows: codes by id, order by user, time, then row; later repeats of a pair dropped.
 
-    `events`: columns `user`, `item` (str), optionally `rating` (float), `time` (int seconds, -1 unknown) and `order` (int,
-    which then takes the place of time in the order). `items`, `users`: what is known of them, with a column `id`.
-    `repeats`: keep a pair that occurs again. Raises BadInput when no row is left.
+    `events`: columns `user`, `item` (str), optionally `rating` (float), `time` (int seconds, -1 unknown) and `order`
+    (int, which then takes the place of time in the order). `items`, `users`: what is known of them, with a column
+    `id`. `repeats`: keep a pair that occurs again. Raises BadInput when no row is left.
     """
     if events.empty:
         raise BadInput(f"{name} has no usable row{_reasons(dropped)}: check the file and the column names.")
@@ -51,13 +51,13 @@ def build(
 
 
 def coded(ids: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct ids, numbers in the order of numbers before other text in the order of text, and the code per row."""
+    """The distinct ids, numbers in numeric order before other text in alphabetic order, and the code of each row."""
     code, found = pd.factorize(ids)
-    text = np.asarray(found, dtype=object)
+    text = [str(one) for one in found]
     rank = sorted(range(len(text)), key=lambda i: _id_order(text[i]))
     place = np.empty(len(rank), np.int64)
     place[rank] = np.arange(len(rank))
-    return text[rank], place[code]
+    return np.array(text, dtype=object)[rank], place[code]
 
 
 def _id_order(text: str) -> tuple[int, int, str]:
@@ -94,21 +94,22 @@ def _with_titles(items: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-_YEAR = re.compile(r"^(.*?)\s*\((\d{4})(?:[-\u2013]\s*\d{0,4})?\)\s*$")
-_ARTICLE = re.compile(
-    r"^(?P<name>[^()]*?), (?P<article>The|A|An|Le|La|Les|L'|Il|El|Los|Las|Der|Die|Das|Un|Une|Lo|O|Os)(?P<rest>(?: \(.*)?)$"
-)
+_YEAR = re.compile(r"^(.*?)\s*\((\d{4})(?:[-\u2013]\s*\d{0,4})?\)(?: \(V\))?$")
+_ARTICLES = "The|A|An|Le|La|Les|L'|Il|El|Los|Las|Der|Die|Das|Det|Un|Une|Lo|O|Os"
+_OUTER = re.compile(rf"^([^()]*?), ({_ARTICLES})(?=$| \()")
+_INNER = re.compile(rf"\(([^()]*), ({_ARTICLES})\)")
 
 
 def film_title(raw: str) -> tuple[str, int | None]:
     """A MovieLens title as people say it, and its year: "Matrix, The (1999)" gives "The Matrix", 1999."""
     found = _YEAR.match(raw.strip())
     name, year = (found[1], int(found[2])) if found else (raw.strip(), None)
-    moved = _ARTICLE.match(name)
-    if moved:
-        gap = "" if moved["article"].endswith("'") else " "
-        name = f"{moved['article']}{gap}{moved['name']}{moved['rest']}"
-    return name, year
+    name = _OUTER.sub(lambda m: _with_article(m[2], m[1]), name)
+    return _INNER.sub(lambda m: f"({_with_article(m[2], m[1])})", name), year
+
+
+def _with_article(article: str, name: str) -> str:
+    return article + ("" if article.endswith("'") else " ") + name
 
 
 def films(ids: pd.Series, titles: pd.Series, genres: pd.Series) -> pd.DataFrame:

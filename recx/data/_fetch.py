@@ -11,8 +11,10 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 from recx.core import paths
 from recx.core.errors import BadInput
@@ -39,7 +41,9 @@ def download(recipe: Any, name: str, progress: Progress) -> None:
         except (OSError, urllib.error.URLError) as error:
             raise _unreachable(recipe, name, error) from None
         if recipe.md5 and found != recipe.md5:
-            raise BadInput(f"{recipe.url} is not the published archive (MD5 {found}, expected {recipe.md5}): try again later.")
+            raise BadInput(
+                f"{recipe.url} is not the published archive (MD5 {found}, expected {recipe.md5}): try again later."
+            )
         unpack(recipe, name, archive)
 
 
@@ -75,38 +79,34 @@ def unpack(recipe: Any, name: str, path: Path) -> None:
     if not getattr(recipe, "layouts", ()):
         raise BadInput(f"{name} has no files to add. {recipe.how_to_get}")
     try:
-        found, close = _members(path)
-        try:
-            _copy(recipe, name, path, found)
-        finally:
-            close()
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        with ExitStack() as closing:
+            _copy(recipe, name, path, _members(path, closing))
+    except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
 
 
-Open = Callable[[], BinaryIO]
+Open = Callable[[], Any]
+"""Opens one file for reading bytes."""
 
 
-def _members(path: Path) -> tuple[dict[PurePosixPath, Open], Callable[[], None]]:
-    """What opens each file of a folder or archive, by its path inside; and what closes the archive."""
+def _members(path: Path, closing: ExitStack) -> dict[PurePosixPath, Open]:
+    """What opens each file of a folder or archive, by its path inside; `closing` closes the archive."""
     if path.is_dir():
-        files = (p for p in path.rglob("*") if p.is_file())
-        return {PurePosixPath(p.relative_to(path).as_posix()): lambda p=p: p.open("rb") for p in files}, lambda: None
+        files = (file for file in path.rglob("*") if file.is_file())
+        return {PurePosixPath(file.relative_to(path).as_posix()): partial(file.open, "rb") for file in files}
     if not path.exists():
         raise BadInput(f"there is no {path}: --from takes a folder, a .zip or a .tar(.gz).")
     if zipfile.is_zipfile(path):
-        pack = zipfile.ZipFile(path)
-        inside = [info for info in pack.infolist() if not info.is_dir()]
-        return {PurePosixPath(info.filename): lambda info=info: pack.open(info) for info in inside}, pack.close
+        pack = closing.enter_context(zipfile.ZipFile(path))
+        return {PurePosixPath(name): partial(pack.open, name) for name in pack.namelist() if not name.endswith("/")}
     if tarfile.is_tarfile(path):
-        tar = tarfile.open(path)
-        members = [member for member in tar.getmembers() if member.isfile()]
-        return {PurePosixPath(member.name): lambda member=member: tar.extractfile(member) for member in members}, tar.close
+        tar = closing.enter_context(tarfile.open(path))  # noqa: SIM115
+        return {PurePosixPath(one.name): partial(tar.extractfile, one) for one in tar.getmembers() if one.isfile()}
     raise BadInput(f"{path} is neither a folder nor a whole zip or tar: --from takes one of these.")
 
 
 def _copy(recipe: Any, name: str, path: Path, found: dict[PurePosixPath, Open]) -> None:
-    """Write the files of the first layout that one folder inside holds whole; load them before they take their place."""
+    """Write the files of the first layout that one folder inside holds whole; they must load to take their place."""
     for layout in recipe.layouts:
         for folder in sorted({inside.parent for inside in found}, key=lambda p: (len(p.parts), str(p))):
             if all(folder / file in found for file in layout):
@@ -115,6 +115,14 @@ def _copy(recipe: Any, name: str, path: Path, found: dict[PurePosixPath, Open]) 
                         with found[folder / file]() as source, (target / file).open("wb") as copy:
                             shutil.copyfileobj(source, copy)
                     recipe.read([target / file for file in layout])
+                    _keep_others(paths.downloads() / name, target)
                 return
     needed = " or else ".join(_files.listed(layout) for layout in recipe.layouts)
     raise BadInput(f"{path} does not hold {needed}: is it the {name} archive?")
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Copy what else somebody put into the folder that is about to be replaced."""
+    for path in old.iterdir() if old.is_dir() else ():
+        if path.is_file() and not (new / path.name).exists():
+            shutil.copy2(path, new / path.name)

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -212,12 +213,13 @@ def import_table(path: Path | str, name: str, columns: Mapping[str, str], **opti
 
 
 def summary(name: str) -> dict[str, Any]:
-    """What a data set holds: `name`, `users`, `items`, `events`, `fingerprint`, `dropped` rows per reason, `first`, `last` day.
+    """What a data set holds: `name`, `users`, `items`, `events`, `fingerprint`, `dropped` rows per reason.
 
-    Reads the whole data set. Days are UTC, None without times. Raises BadInput when it is absent or damaged.
+    Further `first` and `last`: days (UTC) of the events, None without times. Reads the whole data set. Raises BadInput
+    when it is absent or damaged.
     """
     data = source(name).build().load()
-    days = [] if data.time is None else data.time[data.time >= 0].astype("datetime64[s]").astype("datetime64[D]")
+    known = [] if data.time is None else data.time[data.time >= 0]
     return {
         "name": name,
         "users": data.n_users,
@@ -225,6 +227,10 @@ def summary(name: str) -> dict[str, Any]:
         "events": len(data),
         "fingerprint": data.fingerprint,
         "dropped": data.dropped,
-        "first": str(days.min()) if len(days) else None,
-        "last": str(days.max()) if len(days) else None,
+        "first": _day(min(known)) if len(known) else None,
+        "last": _day(max(known)) if len(known) else None,
     }
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).date().isoformat()

@@ -34,8 +34,8 @@ DAY = 86400
 class World:
     """A drawn world before anybody chooses.
 
-    `items`: DataFrame `id`, `title`, `year`, `genres`. `genre`: float64[I, G], rows sum to 1. `popularity`: float64[I], sums
-    to 1. `edges`: int64[E, 2] cause and effect, `probability`: float64[E], `kind`: E names.
+    `items`: DataFrame `id`, `title`, `year`, `genres`. `genre`: float64[I, G], rows sum to 1. `popularity`: float64[I],
+    sums to 1. `edges`: int64[E, 2] cause and effect, `probability`: float64[E], `kind`: E names.
     """
 
     seed: int
@@ -80,7 +80,7 @@ def _row(title: str, genres: str, year: int, role: str, parent: str = "", kind: 
 
 def _gadgets(stream: np.random.Generator, items: int) -> list[dict[str, Any]]:
     """Consoles with their accessories, then gadgets that stand alone."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for brand in stream.permutation(names.BRANDS)[:CONSOLES]:
         year = int(stream.integers(2014, 2021))
         console = names.CONSOLE.format(brand)
@@ -93,7 +93,7 @@ def _gadgets(stream: np.random.Generator, items: int) -> list[dict[str, Any]]:
 
 def _series(stream: np.random.Generator) -> list[dict[str, Any]]:
     """Series of two or three films, each part naming the one before."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     genres = list(names.FILMS)
     for number in range(SERIES):
         genre = genres[number % len(genres)]
@@ -144,7 +144,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 RANKS = {"part1": (0, 45), "sequel": (10, 90), "console": (60, 110), "plain": (0, 300), "accessory": (300, 400)}
-"""Between which popularity ranks (of 300) each kind of item lies: few own a console, and nobody needs its cable first."""
+"""Between which popularity ranks (of 300) each kind of item lies: few own a console, hardly any its cable alone."""
 
 
 def _popularity(stream: np.random.Generator, rows: list[dict[str, Any]], exponent: float) -> np.ndarray:
@@ -175,7 +175,9 @@ def truth(world: World) -> dict[str, Any]:
     accessory = edges[edges["kind"] == "accessory"]
     pairs = accessory.merge(accessory, on="cause")
     pairs = pairs[pairs["effect_x"] < pairs["effect_y"]]
-    common = pd.DataFrame({"a": pairs["effect_x"], "b": pairs["effect_y"], "cause": pairs["cause"]}).reset_index(drop=True)
+    common = pd.DataFrame({"a": pairs["effect_x"], "b": pairs["effect_y"], "cause": pairs["cause"]}).reset_index(
+        drop=True
+    )
     return {"edges": edges, "common_causes": common, "strengths": dict(world.strengths)}
 
 
@@ -208,7 +210,9 @@ def _lengths(world: World, stream: np.random.Generator) -> np.ndarray:
     return np.clip(stream.lognormal(mean, spread, world.users).round(), 8, LONGEST).astype(int)
 
 
-def _choices(world: World, stream: np.random.Generator, liking: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def _choices(
+    world: World, stream: np.random.Generator, liking: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
     """int64[U, steps] twice: the item of each choice, and the earlier choice (its column) that caused it, or -1.
 
     All people choose at once, step by step. A person first follows what an earlier choice has triggered and is due;
@@ -236,7 +240,9 @@ def _choices(world: World, stream: np.random.Generator, liking: np.ndarray, step
     return chosen, parent
 
 
-def _trigger(world: World, stream: np.random.Generator, pick: np.ndarray, step: int, due: np.ndarray, because: np.ndarray) -> None:
+def _trigger(
+    world: World, stream: np.random.Generator, pick: np.ndarray, step: int, due: np.ndarray, because: np.ndarray
+) -> None:
     """Let this step's choices bring about later ones: writes into `due` and `because`."""
     cause, effect = world.edges.T
     works = (pick[:, None] == cause) & (stream.random((len(pick), len(cause))) < world.probability)
@@ -247,10 +253,12 @@ def _trigger(world: World, stream: np.random.Generator, pick: np.ndarray, step: 
 
 
 def _ratings(world: World, stream: np.random.Generator, liking: np.ndarray, caused: np.ndarray) -> np.ndarray:
-    """float32[N]: 1 to 5 stars, 3.5 on average plus what taste says; what somebody came back for pleases a little more."""
+    """float32[N]: 1 to 5 stars, 3.4 on average plus what taste says; caused choices please a little more."""
     spread = liking.std() or 1.0
     stars = 3.4 + 0.8 * (liking - liking.mean()) / spread + 0.3 * caused
-    return np.clip(np.round(stars + stream.normal(0, world.strengths["rating_noise"], len(liking))), 1, 5).astype(np.float32)
+    return np.clip(np.round(stars + stream.normal(0, world.strengths["rating_noise"], len(liking))), 1, 5).astype(
+        np.float32
+    )
 
 
 def _times(stream: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

@@ -34,8 +34,8 @@ FILMS = {
         "Fox Lantern Puppets Robot Whale Teapot Dragon Balloon Hedgehog Lighthouse",
     ),
     "Documentary": (
-        "Inside Beneath Beyond Chasing Saving Remembering Mapping Building Feeding Listening to",
-        "the Reef the Glacier the City the Desert the Orchestra the Harvest the Archive the Rivers the Stadium the Bees",
+        "Inside Beneath Beyond Chasing Saving Remembering Mapping Building Feeding Watching",
+        "Reef Glacier City Desert Orchestra Harvest Archive Rivers Stadium Bees",
     ),
     "Mystery": (
         "Crooked Hollow Vanished Ashen Curious Missing Velvet Foggy Thirteenth Secret",
@@ -46,7 +46,7 @@ FILMS = {
         "Crown Kingdom Oracle Rune Grove Sorceress Throne Griffin Prophecy Gate",
     ),
 }
-"""Genre: adjectives and nouns; a title is one of each. Documentary nouns carry their article."""
+"""Genre: first and second words; a title is one of each."""
 
 SUBTITLES = "Homecoming Afterlight Reckoning Undertow Daybreak Aftermath Rebirth Crossfire Legacy Farewell".split()
 """What follows the numeral of a later part."""
@@ -69,25 +69,24 @@ MAKERS = "Brightwell Fennimore Arden Solveig Marlow Tessel Ostara Wrenfield".spl
 
 def film_titles(stream: np.random.Generator, genre: str, count: int) -> list[str]:
     """Distinct film titles of one genre, at most 100."""
-    first, second = _words(*FILMS[genre])
+    first, second = (words.split() for words in FILMS[genre])
     picks = stream.permutation(len(first) * len(second))[:count]
     return [_film(genre, first[p // len(second)], second[p % len(second)]) for p in picks]
 
 
-def _words(first: str, second: str) -> tuple[list[str], list[str]]:
-    if second.startswith("the "):
-        return first.replace("Listening to", "Listening-to").split(), ["the " + w for w in second[4:].split(" the ")]
-    return first.split(), second.split()
-
-
 def _film(genre: str, first: str, second: str) -> str:
     if genre == "Documentary":
-        return f"{first.replace('-', ' ')} {second}"
+        return f"{first} the {second}"
     bare = genre == "Romance" or second.endswith("s") or (len(first) + len(second)) % 3 == 0
     return f"{first} {second}" if bare else f"The {first} {second}"
 
 
 def gadget_titles(stream: np.random.Generator, count: int) -> list[tuple[str, str]]:
     """Distinct (title, genre) of gadgets that stand alone."""
-    every = [(f"{maker} {thing}", genre) for genre, things in GADGETS.items() for thing in things.split("|") for maker in MAKERS]
+    every = [
+        (f"{maker} {thing}", genre)
+        for genre, things in GADGETS.items()
+        for thing in things.split("|")
+        for maker in MAKERS
+    ]
     return [every[p] for p in stream.permutation(len(every))[:count]]

@@ -31,7 +31,9 @@ def text_bytes(path: Path, encoding: str = "utf-8") -> bytes:
     if not raw.strip():
         raise BadInput(f"{path.name} is empty: nothing to read in {path}.")
     if raw.startswith((b"PK\x03\x04", b"\x1f\x8b", b"PAR1")):
-        raise BadInput(f"{path.name} is not text but an Excel, zip, gzip or Parquet file: unpack it, or give it its right ending.")
+        raise BadInput(
+            f"{path.name} is not text but an Excel, zip, gzip or Parquet file: unpack it, or give it its right ending."
+        )
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and not encoding.lower().startswith("utf-16"):
         raise BadInput(f"{path.name} is in UTF-16, not {encoding}: pass encoding utf-16, or save it as UTF-8.")
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig"):
@@ -40,7 +42,9 @@ def text_bytes(path: Path, encoding: str = "utf-8") -> bytes:
     try:
         return raw.decode(encoding).removeprefix("\ufeff").encode()
     except LookupError:
-        raise BadInput(f"unknown encoding {encoding!r}: use utf-8, latin-1 or another name that Python knows.") from None
+        raise BadInput(
+            f"unknown encoding {encoding!r}: use utf-8, latin-1 or another name that Python knows."
+        ) from None
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, raw, encoding, error.start) from None
 
@@ -81,8 +85,8 @@ def read_rows(
 ) -> tuple[pd.DataFrame, Dropped]:
     """All cells as text (an empty cell is missing), and how many lines had another number of columns.
 
-    `columns`: names when the file has no header, None to read them from its first line. `separator` may be "::". `skip`:
-    lines to leave out at the top. Raises BadInput for a file that is empty, damaged, or in another encoding.
+    `columns`: names when the file has no header, None to read them from its first line. `separator` may be "::".
+    `skip`: lines to leave out at the top. Raises BadInput for a file that is empty, damaged, or in another encoding.
     """
     body, separator = _one_character(text_bytes(path, encoding), separator)
     names = columns or header(body.split(b"\n", 1)[0] + b"\n", separator)
@@ -115,6 +119,16 @@ def read_rows(
             raise BadInput(f"{path.name} cannot be read as a table: {str(error).splitlines()[0]}.") from None
         table = pa.table({name: pa.array([], pa.string()) for name in names})
     return table.to_pandas(), {"unparsable line (wrong number of columns)": len(bad)} if bad else {}
+
+
+def whole_rows(path: Path, columns: Sequence[str] | None, **options: Any) -> pd.DataFrame:
+    """`read_rows` of a file that must have no bad line. Raises BadInput for one that has."""
+    rows, dropped = read_rows(path, columns, **options)
+    if dropped:
+        raise BadInput(
+            f"{path.name} has {sum(dropped.values()):,} lines with another number of columns: fetch it again."
+        )
+    return rows
 
 
 def _one_character(body: bytes, separator: str) -> tuple[bytes, str]:

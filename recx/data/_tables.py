@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from recx.core import paths
 from recx.core.errors import BadInput, unknown
 from recx.core.progress import Progress, quiet
 from recx.data import _files
@@ -40,9 +41,10 @@ def import_table(
     """Turn a file into the data set `name` in `downloads()`; an earlier table of that name is replaced.
 
     `path`: .parquet, or text with a header (.csv, .tsv, .gz too); without a header name the columns by number, from 1.
-    `columns`: role -> column, roles `user`, `item` (needed), `rating`, `time`, `title`, `year`, `genres`; genres as "a|b".
-    `items`: a second file with the `item`, `title`, `year`, `genres` columns. `time`: seconds, milli-, micro- or nanoseconds
-    since 1970 (told apart by size) or ISO 8601. `repeats`: keep it when a user meets an item again (listening, visits).
+    `columns`: role -> column, roles `user`, `item` (needed), `rating`, `time`, `title`, `year`, `genres` (as "a|b").
+    `items`: a second file with the `item`, `title`, `year`, `genres` columns. `time`: seconds, milli-, micro- or
+    nanoseconds since 1970 (told apart by size) or ISO 8601. `repeats`: keep it when a user meets an item again
+    (listening, visits). Rows with an empty rating or time are left out: do not name the column to keep them.
     Raises BadInput for a bad name, an unknown role or column, an unreadable file, and when no row is usable.
     """
     _check_name(name)
@@ -57,7 +59,11 @@ def import_table(
     data = build(name, events, items=_items(about), dropped=dropped, repeats=repeats)
     progress(0.8, "writing")
     with _files.fresh_folder(name) as folder:
-        _write(data, folder, {"file": path.name, "sha256": _files.content(path), "columns": dict(columns), "repeats": repeats})
+        _write(
+            data,
+            folder,
+            {"file": path.name, "sha256": _files.content(path), "columns": dict(columns), "repeats": repeats},
+        )
 
 
 def _check_name(name: str) -> None:
@@ -65,6 +71,9 @@ def _check_name(name: str) -> None:
         raise BadInput(f"{name!r} cannot name a data set: use lower-case letters, digits, - and _, at most 64.")
     if name in _files.built_in() or name == "table":
         raise BadInput(f"{name!r} is the name of a built-in data set: choose another.")
+    folder = paths.downloads() / name
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _files.HEAD).is_file():
+        raise BadInput(f"{folder} holds files that are no imported data set: choose another name.")
 
 
 def _check_roles(columns: Mapping[str, str]) -> None:
@@ -76,12 +85,14 @@ def _check_roles(columns: Mapping[str, str]) -> None:
             raise BadInput(f"which column holds the {role}? Name it: --columns user=..,item=..")
 
 
-def _cells(path: Path, columns: Mapping[str, str], encoding: str, separator: str | None) -> tuple[pd.DataFrame, Dropped]:
+def _cells(
+    path: Path, columns: Mapping[str, str], encoding: str, separator: str | None
+) -> tuple[pd.DataFrame, Dropped]:
     """The named columns of a file as text, called by their roles; and how many lines could not be cut into columns."""
     if not path.is_file():
         raise BadInput(f"there is no file {path}.")
     if path.suffix.lower() in (".parquet", ".pq"):
-        rows, dropped = _parquet(path), {}
+        rows, dropped = _parquet(path)
     else:
         rows, dropped = _text(path, columns, encoding, separator)
     require(rows, tuple(columns.values()), path)
@@ -113,20 +124,24 @@ def _separator(first: bytes, columns: Mapping[str, str]) -> str:
     return max(SEPARATORS, key=fits)
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _parquet(path: Path) -> tuple[pd.DataFrame, Dropped]:
     """A Parquet file with every column as text; times as seconds, whole floats without their ".0"."""
     try:
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{path.name} is not a whole Parquet file: {str(error).splitlines()[0]}.") from None
-    return pd.DataFrame({name: _as_text(table[name].to_pandas()) for name in table.column_names})
+    return pd.DataFrame({name: _as_text(table[name].to_pandas()) for name in table.column_names}), {}
 
 
 def _as_text(column: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(column):
         utc = pd.to_datetime(column, utc=True).dt.as_unit("s")
         return utc.astype("int64").astype("str").where(column.notna())
-    if pd.api.types.is_float_dtype(column) and (np.isnan(column) | (column == column.round())).all() and np.isfinite(column.dropna()).all():
+    if (
+        pd.api.types.is_float_dtype(column)
+        and (np.isnan(column) | (column == column.round())).all()
+        and np.isfinite(column.dropna()).all()
+    ):
         return column.astype("Int64").astype("str").where(column.notna())
     return column.astype("str").where(column.notna())
 

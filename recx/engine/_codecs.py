@@ -1,4 +1,4 @@
-"""How each kind of result is written to a folder and read back; never pickle. Only a scorer needs torch, when it comes."""
+"""How each kind of result is written to a folder and read back; never pickle. Only a scorer needs torch."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def codec_of(result: Any) -> str:
     for name, codec in CODECS.items():
         if codec.fits(result):
             return name
-    raise TypeError(f"a result of type {type(result).__name__} cannot be stored: return a table, plain values or a scorer")
+    raise TypeError(f"a {type(result).__name__} cannot be stored: return a table, plain values or a scorer")
 
 
 def pack(result: Any) -> tuple[str, dict[str, bytes]]:

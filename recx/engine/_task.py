@@ -33,7 +33,7 @@ def jobs() -> Jobs:
 
 def compute(spec: dict[str, Any], needs: list[Outcome]) -> Outcome:
     """Compute the recipe of a spec (key, attempt, text) after its needs; never raises for a failed computation."""
-    job = jobs().start(spec["key"], spec["attempt"], worker=_worker_name())
+    job = jobs().start(spec["key"], spec["attempt"], worker=_worker_name(), device=auto_device())
     if job is None:
         return _ended(spec["key"])
     bad = next((need for need in needs if need["state"] != "done"), None)
@@ -51,14 +51,17 @@ def run(job: Job, recipe: Any, store: Store, jobs: Jobs) -> Outcome:
         if store.key(recipe) != job.key:
             raise BadInput("the code or the data changed after this was asked: ask again.")
         result = store.get(recipe, jobs.progress(job.key, job.attempt))
-        payload = {"payload": pack(result)} if recipe.keep == "memory" else {}
+        if recipe.keep == "memory":
+            sent = {"state": "done", "error": "", "title": job.title, "payload": pack(result)}
+            jobs.drop(job.key, job.attempt)
+            return sent
     except Cancelled:
         return _close(job, "cancelled", table=jobs)
-    except Exception as error:  # noqa: BLE001  whatever a model or an explainer raises ends in the job's row
+    except Exception as error:  # whatever a model or an explainer raises ends in the job's row
         log = "" if isinstance(error, BadInput) else traceback.format_exc()
         gc.collect()
         return _close(job, "failed", sentence(error), log, jobs)
-    return _close(job, "done", table=jobs) | payload
+    return _close(job, "done", table=jobs)
 
 
 def sentence(error: BaseException) -> str:
@@ -80,11 +83,23 @@ def _close(job: Job, state: str, error: str = "", log: str = "", table: Jobs | N
 
 
 def _ended(key: str) -> Outcome:
-    """The outcome of a job that is closed already: it ended between the asking and the submitting, or was asked anew."""
+    """The outcome of a job that is closed already: it ended before this was submitted, or was asked anew."""
     job = jobs().get(key)
     if job is None or job.open:
         return {"state": "interrupted", "error": "This was asked anew meanwhile.", "title": job.title if job else ""}
     return {"state": job.state, "error": job.error, "title": job.title}
+
+
+@functools.cache
+def auto_device() -> str:
+    """What `auto` means in this process; makes torch ready, with our number of threads."""
+    import torch
+
+    from recx.core.device import resolve
+    from recx.engine.cluster import threads
+
+    torch.set_num_threads(threads())  # Dask's nanny has set OMP_NUM_THREADS to 1 in the environment
+    return str(resolve("auto"))
 
 
 def _worker_name() -> str:

@@ -1,4 +1,4 @@
-"""What a worker does as it starts: threads, and the libraries that the first question would wait for."""
+"""What a worker does as it starts: the one for quick questions loads what the first of them would wait for."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from typing import Any
 
 
 def dask_setup(worker: Any) -> None:
-    """Called by Dask in each worker process (`preload`)."""
-    import torch
-
-    from recx.engine.cluster import threads
-
-    torch.set_num_threads(threads())  # the nanny has set OMP_NUM_THREADS to 1
-    import recx.explainers._explanation  # noqa: F401
-    import recx.models._scorer
-    import recx.worlds.edited  # noqa: F401
+    """Called by Dask in each worker process (`preload`). The others load torch with their first task."""
     from recx.engine import _task
 
     _task.store()
     _task.jobs()
+    if worker.name == "interactive":
+        _task.auto_device()
+        import recx.explainers._check
+        import recx.models._scorer
+        import recx.worlds.edited  # noqa: F401

@@ -15,14 +15,15 @@ from filelock import FileLock
 
 from recx.core import paths, registry
 from recx.core.errors import BadInput, unknown
-from recx.engine.code import package_version
+from recx.engine.code import environment, package_version
+
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """Forms by kind ("models", "explainers", "studies", "data.sources", "data.splits") and name.
 
-    A form is a dict: name, title, about, paper, parameters (one dict per field); explainers also have `needs` (of the world),
-    data sources `prepare` (default thresholds) and `how_to_get`. `broken`: "kind name" -> why it could not be imported.
+    A form is a dict: name, title, about, paper, parameters (one dict per field); explainers also have `needs` (of the
+    world), data sources `prepare` (default thresholds) and `how_to_get`. `broken`: "kind name" -> why not imported.
     """
 
     forms: dict[str, dict[str, dict[str, Any]]]
@@ -34,13 +35,13 @@ class Catalogue:
 
     def form_of(self, kind: str, name: str) -> dict[str, Any]:
         """The form of a discovered recipe. Raises BadInput for an unknown name."""
-        if f"{kind} {name}" in self.broken:
-            raise BadInput(f"{registry.KINDS.get(kind, kind)} {name!r} cannot be imported: {self.broken[f'{kind} {name}']}")
+        if why := self.broken.get(f"{kind} {name}"):
+            raise BadInput(f"{registry.KINDS.get(kind, kind)} {name!r} cannot be imported: {why}")
         if name not in self.forms.get(kind, {}):
             raise unknown(registry.KINDS.get(kind, kind), name, self.names(kind))
         return self.forms[kind][name]
 
-    def list(self, kind: str) -> list[dict[str, Any]]:
+    def all(self, kind: str) -> list[dict[str, Any]]:
         """All forms of a kind, by name."""
         return [self.forms[kind][name] for name in self.names(kind)]
 
@@ -64,9 +65,8 @@ def path_now() -> Path:
 
 def _write_elsewhere() -> None:
     """Collect in a process of its own, because it imports torch."""
-    where = os.pathsep.join(filter(None, (str(registry.PACKAGE.parent), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "recx.engine.catalogue"]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": where}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the catalogue could not be written: {done.stderr.strip().splitlines()[-1:]}")
 
@@ -90,7 +90,7 @@ def collect() -> dict[str, Any]:
         for name in registry.names(kind):
             try:
                 forms[kind][name] = form(kind, name)
-            except Exception as error:  # noqa: BLE001  one file that does not import must not hide the others
+            except Exception as error:  # one file that does not import must not hide the others
                 broken[f"{kind} {name}"] = f"{type(error).__name__}: {error}"
     return {"forms": forms, "broken": broken}
 
@@ -99,7 +99,9 @@ def form(kind: str, name: str) -> dict[str, Any]:
     """One form, from the module itself: `registry.form` with what only a catalogue needs."""
     cls = registry.load(kind, name)
     about = "\n".join(inspect.cleandoc(cls.__doc__ or "").splitlines()[1:]).strip()
-    return registry.form(kind, name) | {"about": about}
+    found = registry.form(kind, name)
+    parameters = [row for row in found["parameters"] if "text" in row]  # a study's recipes are no fields of a form
+    return found | {"about": about, "parameters": parameters}
 
 
 if __name__ == "__main__":

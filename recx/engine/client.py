@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from recx.core import paths
-from recx.core.registry import PACKAGE
 from recx.engine import _wire, cluster
 from recx.engine._codecs import unpack
-from recx.engine.code import package_version
+from recx.engine.code import environment, package_version
 from recx.engine.jobs import Job, Jobs
 from recx.engine.store import Store
 
@@ -33,7 +32,7 @@ class EngineGone(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """`result` when it is there (`job` is then None), else `result` None and the job to poll or to show the failure of."""
+    """`result` when it is there (`job` is then None), else the job: to poll, or to show the failure of."""
 
     result: Any | None = None
     job: Job | None = None
@@ -45,7 +44,7 @@ class Answer:
 
 
 class Engine:
-    """A holder of the store, the table of jobs and, once something must be computed, a connection. Safe between threads."""
+    """A holder of the store, the table of jobs and, once something must be computed, a connection; thread-safe."""
 
     def __init__(self, *, start: bool = True) -> None:
         self.store = Store()
@@ -55,7 +54,7 @@ class Engine:
         self._client: Client | None = None
         self._id = ""
         self._lanes: set[str] = set()
-        self._futures: dict[str, tuple[Future, Any]] = {}
+        self._futures: dict[str, tuple[Future[Any], Any]] = {}
         self._lock = threading.Lock()
         self._connecting = threading.Lock()
         self._booting: subprocess.Popen[bytes] | None = None
@@ -95,9 +94,10 @@ class Engine:
         if future is not None:
             self._wait(future, wait)
             found = self._collect(key)
-        if found is None:
+        job = None if found is not None else self.job(key)
+        if found is None and (job is None or not job.open):
             found = self.store.peek(recipe)
-        return Answer(found) if found is not None else Answer(job=self.job(key))
+        return Answer(found) if found is not None else Answer(job=job)
 
     def job(self, key: str) -> Job | None:
         """A job as it stands. While it waits for others, its message says which one, and how far that is."""
@@ -112,11 +112,11 @@ class Engine:
 
     def jobs(self, limit: int = 200) -> list[Job]:
         """All jobs, those that will still change first."""
-        rows = self.table.list(limit)
+        rows = self.table.latest(limit)
         dead = {row.engine for row in rows if row.open and not self._alive(row.engine)}
         for engine in dead:
             self.table.interrupt(engine)
-        return self.table.list(limit) if dead else rows
+        return self.table.latest(limit) if dead else rows
 
     def cancel(self, key: str) -> list[str]:
         """Ask a job to stop, and what only it waits for; returns the keys asked. The job ends at its next progress."""
@@ -150,15 +150,14 @@ class Engine:
     def _inline(self, recipe: Any, key: str, title: str) -> Answer:
         from recx.engine import _task
 
-        job = Job(key, title or _wire.title(recipe), type(recipe).__name__, _wire.to_text(recipe), engine=f"inline:{os.getpid()}")
-        row = self.table.put([job])[0]
+        row = self.table.put([replace(self._job(recipe, [], title), engine=f"inline:{os.getpid()}")])[0]
         started = self.table.start(key, row.attempt, worker="inline")
         if started is not None:
             _task.run(started, recipe, self.store, self.table)
         found = self.store.peek(recipe)
         return Answer(found) if found is not None else Answer(job=self.table.get(key))
 
-    def _submit(self, recipe: Any, title: str, again: bool) -> Future | None:
+    def _submit(self, recipe: Any, title: str, again: bool) -> Future[Any] | None:
         """Submit a recipe and all it needs that is not stored; None when something below it has failed before."""
         client = self._connected()
         graph = self._graph(recipe)
@@ -170,7 +169,7 @@ class Engine:
             state = "cancelled" if blocked.state == "cancelled" else "failed"
             self.table.finish(own, rows[own].attempt, state, f"{blocked.title}: {blocked.error or blocked.state}")
             return None
-        futures: dict[str, Future] = {}
+        futures: dict[str, Future[Any]] = {}
         for key, (one, needs) in graph.items():
             futures[key] = self._task(client, rows[key], one, [futures[need] for need in needs])
         with self._lock:
@@ -197,6 +196,7 @@ class Engine:
             title or _wire.title(recipe),
             type(recipe).__name__,
             _wire.to_text(recipe),
+            device="" if (device := _wire.device_of(recipe)) == "auto" else device,
             engine=self._id,
             lane=self._lane(recipe),
             needs=tuple(needs),
@@ -207,7 +207,7 @@ class Engine:
         below = (self.table.get(key) for key in jobs if key != own)
         return next((job for job in below if job and job.state in ("failed", "cancelled")), None)
 
-    def _task(self, client: Client, job: Job, recipe: Any, needs: list[Future]) -> Future:
+    def _task(self, client: Client, job: Job, recipe: Any, needs: list[Future[Any]]) -> Future[Any]:
         from distributed import fire_and_forget
 
         from recx.engine import _task
@@ -232,7 +232,7 @@ class Engine:
 
     # -- answers of tasks
 
-    def _wait(self, future: Future, seconds: float) -> None:
+    def _wait(self, future: Future[Any], seconds: float) -> None:
         with contextlib.suppress(Exception):  # not done in time, or lost: the table of jobs says which
             future.result(timeout=max(seconds, 0.001))
 
@@ -252,7 +252,7 @@ class Engine:
                     self.store.remember(recipe, found)
                     return found
         elif future.status == "error":
-            cluster.fail_lost(self.table, future.key)
+            cluster.fail_lost(self.table, str(future.key))
         return None
 
     def _with_needs(self, job: Job) -> Job:
@@ -344,7 +344,7 @@ def spawn() -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))},
+            env=environment(),
         )
 
 

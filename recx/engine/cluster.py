@@ -107,15 +107,18 @@ def worker_plan() -> dict[str, tuple[dict[str, float], dict[str, str]]]:
     return plan | {f"gpu-{one}": ({"GPU": 1}, {"CUDA_VISIBLE_DEVICES": one}) for one in found}
 
 
-def serve() -> int:
-    """Run the engine until it is idle for long, told to stop, or replaced; 0 when it ended in order."""
+def serve(host: str = "127.0.0.1", port: int = 0) -> int:
+    """Run the engine until it is idle for long, told to stop, or replaced; 0 when it ended in order.
+
+    A `host` other than this machine's own lets anybody who reaches it run code here: only for a network you trust.
+    """
     with FileLock(paths.home() / "engine-boot.lock") as boot:  # of two that start at once, the later finds the earlier
         found = card()
         if found and found["code"] == package_version():
             print(f"an engine is running already: {found['address']} (process {found['pid']})", flush=True)
             return 0
         _configure()
-        asyncio.run(_serve(boot.release))
+        asyncio.run(_serve(host, port, boot.release))
     return 0
 
 
@@ -141,7 +144,7 @@ def _configure() -> None:
     )
 
 
-async def _serve(published: Callable[[], object]) -> None:
+async def _serve(host: str, port: int, published: Callable[[], object]) -> None:
     from distributed import Scheduler
 
     stop = asyncio.Event()
@@ -149,7 +152,7 @@ async def _serve(published: Callable[[], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     idle = idle_seconds()
     async with Scheduler(
-        host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0", idle_timeout=f"{idle}s"
+        host=host, port=port, dashboard=False, dashboard_address="127.0.0.1:0", idle_timeout=idle
     ) as scheduler:
         scheduler.add_plugin(_lost_plugin())
         mine = _publish(scheduler.address)
@@ -216,7 +219,9 @@ def _publish(address: str) -> dict[str, Any]:
         tmp = card_path().with_suffix(f".{os.getpid()}.tmp")
         tmp.write_text(json.dumps(mine, indent=1), encoding="utf-8")
         tmp.replace(card_path())
-        Jobs().interrupt_others("local:", mine["id"])
+        jobs = Jobs()
+        jobs.interrupt_others("local:", mine["id"])
+        jobs.prune()
     return mine
 
 
@@ -242,7 +247,7 @@ def _lost_plugin() -> Any:
 
     from recx.engine.jobs import Jobs
 
-    class Lost(SchedulerPlugin):  # type: ignore[misc]
+    class Lost(SchedulerPlugin):
         """Writes the failure of tasks that could not write it: their worker was killed again and again."""
 
         def __init__(self) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 
 from recx.core.registry import PACKAGE
 
 LOOKS = ("ui", "pages", "figures")
 """Folders that compute nothing: editing them needs no new engine."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a process of ours: it imports this very recx, wherever it starts."""
+    places = (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))} | more
 
 
 def package_version() -> str:

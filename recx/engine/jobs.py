@@ -98,7 +98,7 @@ class Jobs:
         rows = self._rows("WHERE key = ?", key)
         return rows[0] if rows else None
 
-    def list(self, limit: int = 200) -> list[Job]:
+    def latest(self, limit: int = 200) -> list[Job]:
         """The jobs: those that will still change first, then the latest."""
         return self._rows("ORDER BY state NOT IN ('running', 'queued'), created DESC, rowid DESC LIMIT ?", limit)
 
@@ -117,7 +117,9 @@ class Jobs:
                 if old is None or not old.open or old.engine != job.engine:
                     job = replace(job, attempt=old.attempt + 1 if old else 1, created=time.time(), state="queued")
                     marks = ", ".join("?" * len(COLUMNS))
-                    self._db.execute(f"INSERT OR REPLACE INTO jobs ({', '.join(COLUMNS)}) VALUES ({marks})", _values(job))
+                    self._db.execute(
+                        f"INSERT OR REPLACE INTO jobs ({', '.join(COLUMNS)}) VALUES ({marks})", _values(job)
+                    )
                 out.append(self.get(job.key) or job)
         return out
 
@@ -149,8 +151,9 @@ class Jobs:
             lost = job.state == "running"
             message = "started again after its worker was lost" if lost else "started"
             self._db.execute(
-                "UPDATE jobs SET state = 'running', fraction = 0, message = ?, log = log || ?, worker = ?, device = ?, pid = ?, "
-                "started = ?, restarts = restarts + ? WHERE key = ?",
+                "UPDATE jobs SET state = 'running', fraction = 0, message = ?, log = log || ?, worker = ?, "
+                "device = CASE WHEN device = '' THEN ? ELSE device END, pid = ?, started = ?, restarts = restarts + ? "
+                "WHERE key = ?",
                 (message, _line(message), worker, device, os.getpid(), time.time(), int(lost), key),
             )
             return self.get(key)
@@ -197,16 +200,30 @@ class Jobs:
         """Close the open jobs of an engine that is gone; returns how many."""
         with self._lock:
             cursor = self._db.execute(
-                "UPDATE jobs SET state = 'interrupted', finished = ?, error = 'The engine ended before this was done: ask again.', "
-                "message = 'interrupted' WHERE state IN ('queued', 'running') AND engine = ?",
-                (time.time(), engine),
+                "UPDATE jobs SET state = 'interrupted', finished = ?, error = ?, message = 'interrupted' "
+                "WHERE state IN ('queued', 'running') AND engine = ?",
+                (time.time(), "The engine ended before this was done: ask again.", engine),
             )
             return cursor.rowcount
 
     def interrupt_others(self, prefix: str, mine: str) -> None:
         """Close the open jobs of every engine of a kind but one."""
-        for job in self._rows("WHERE state IN ('queued', 'running') AND engine LIKE ? AND engine != ?", f"{prefix}%", mine):
+        for job in self._rows(
+            "WHERE state IN ('queued', 'running') AND engine LIKE ? AND engine != ?", f"{prefix}%", mine
+        ):
             self.interrupt(job.engine)
+
+    def drop(self, key: str, attempt: int) -> bool:
+        """Delete the row of an attempt that is still open: its answer was quick and nobody needs its story."""
+        with self._lock:
+            rest = "WHERE key = ? AND attempt = ? AND state IN ('queued', 'running')"
+            return self._db.execute(f"DELETE FROM jobs {rest}", (key, attempt)).rowcount > 0
+
+    def prune(self, most: int = 1000) -> None:
+        """Delete the oldest rows of jobs that have ended, beyond so many."""
+        ended = "SELECT key FROM jobs WHERE finished > 0 ORDER BY finished DESC LIMIT -1 OFFSET ?"
+        with self._lock:
+            self._db.execute(f"DELETE FROM jobs WHERE key IN ({ended})", (most,))
 
     def clean(self) -> int:
         """Delete the rows of jobs that have ended; returns how many."""
@@ -218,7 +235,10 @@ class Jobs:
     def _rows(self, rest: str, *values: Any) -> list[Job]:
         with self._lock:
             found = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs {rest}", values).fetchall()
-        return [Job(**(dict(row) | {"needs": tuple(json.loads(row["needs"])), "cancel": bool(row["cancel"])})) for row in found]
+        return [
+            Job(**(dict(row) | {"needs": tuple(json.loads(row["needs"])), "cancel": bool(row["cancel"])}))
+            for row in found
+        ]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -182,7 +182,7 @@ class Store:
         return result
 
     def _read(self, key: str, device: str, locked: bool) -> Any | None:
-        """A stored result; None when it is damaged (set aside) or gone. Holds the lock, where it is free, against eviction."""
+        """A stored result; None when it is damaged (set aside) or gone. Holds the lock, if free, against eviction."""
         lock = contextlib.nullcontext() if locked else FileLock(self._lock_path(key))
         folder = self._folder(key)
         with contextlib.ExitStack() as stack:
@@ -281,7 +281,9 @@ def _manifest(key: str, recipe: Any, name: str, result: Any, seconds: float, fol
         "recipe": canonical(recipe),
         "code": stamp["code"],
         "data": stamp["data"],
-        "files": {path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())},
+        "files": {
+            path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())
+        },
         "libraries": _libraries(),
         "device": str(report.get("device", "cpu")),
         "seconds": round(seconds, 3),
@@ -315,7 +317,7 @@ def _outdated(row: dict[str, Any]) -> bool:
     """Would the recipe of an entry be computed under another key today? False when that cannot be told."""
     try:
         return _recipe.key(rebuild(row["recipe"])) != row["key"]
-    except Exception:  # noqa: BLE001  a class or a data set that is gone: keep what cannot be judged
+    except Exception:  # a class or a data set that is gone: keep what cannot be judged
         return False
 
 

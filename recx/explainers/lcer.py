@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,11 +12,8 @@ from recx.core import device as devices
 from recx.core.progress import Progress, quiet
 from recx.core.recipe import param
 from recx.explainers._explanation import Finding
-from recx.worlds.edited import EditedWorld
-
-STRETCH = 1.35
-"""A bucket holds histories whose lengths differ by at most this factor, so little padding is computed."""
-
+from recx.explainers._layout import Layout
+from recx.worlds.edited import EditedWorld, SoftScores
 
 @dataclass(frozen=True)
 class Lcer:
@@ -58,105 +54,92 @@ class Lcer:
         `details`: `score_after`, `threshold`, `validity` (the paper's score condition), `per_item` (column, importance).
         All pairs share the noise of a column, so an answer does not depend on what else is in the batch.
         """
+        start = time.perf_counter()
         threshold = world.top_k(row, None, k + 1)[1][:, -1]
-        findings: list[Finding | None] = [None] * len(row)
-        done = 0
-        for bucket in buckets((world.histories[row] >= 0).sum(1)):
-            start = time.perf_counter()
-            parts = self._learn(world, row[bucket], target[bucket], threshold[bucket], seed, progress, done, len(row))
-            seconds = (time.perf_counter() - start) / len(bucket)
-            for p, part in zip(bucket.tolist(), parts, strict=True):
-                findings[p] = Finding(**part, calls=self.steps, seconds=seconds)
-            done += len(bucket)
-        return [finding for finding in findings if finding is not None]
-
-    def _learn(
-        self,
-        world: EditedWorld,
-        row: torch.Tensor,
-        target: torch.Tensor,
-        threshold: torch.Tensor,
-        seed: int,
-        progress: Progress,
-        done: int,
-        total: int,
-    ) -> list[dict[str, Any]]:
-        """Adam on one bucket of pairs; the keyword arguments of their findings."""
-        rows, slot, targets = grouped(row, target)
-        length = int((world.histories[row] >= 0).sum(1).max()) if len(row) else 0
-        inner = EditedWorld(world.scorer, world.histories[rows][:, world.histories.shape[1] - max(1, length) :])
-        here = (inner.histories >= 0)[:, None, :].expand(-1, targets.shape[1], -1)
-        limit = threshold.new_full(targets.shape, float("inf"))
-        limit[slot] = threshold
-        score = inner.soft(torch.arange(len(rows), device=rows.device), targets)
-        search = Search(self, here, limit, seed)
+        layout = Layout.of(world, row, target)
+        score = world.soft([(group.rows, group.targets) for group in layout.groups])
+        search = Search(self, layout, layout.flat_pairs(threshold, float("inf")), seed)
         every = max(1, self.steps // 100)
         for step in range(self.steps):
             search.step(score, step)
             if step % every == 0:
-                progress((done + len(row) * step / self.steps) / total, f"step {step:,} of {self.steps:,}, {len(row)} pairs")
-        world.calls += inner.calls
-        return self._answers(search, score, slot, limit, world.histories.shape[1] - inner.histories.shape[1])
+                progress(step / self.steps, f"step {step:,} of {self.steps:,}, {len(row):,} pairs")
+        answers = self._answers(search, score, layout, world.histories.shape[1])
+        seconds = (time.perf_counter() - start) / max(1, len(row))
+        return [self._finding(*answer, float(limit), seconds) for answer, limit in zip(answers, threshold, strict=True)]
 
-    def _answers(self, search: Search, score: Any, slot: Any, limit: torch.Tensor, shift: int) -> list[dict[str, Any]]:
+    def _answers(self, search: Search, score: SoftScores, layout: Layout, width: int) -> list[Any]:
+        """(columns of the removed items, all (column, importance), score without them) for each pair, in its order."""
         importance = torch.sigmoid(-search.logit)
-        removed = search.best if self.answer == "best-sample" else (importance > 0.5) & search.here
+        removed = search.best if self.answer == "best-sample" else (importance > 0.5) & layout.here
         with torch.no_grad():
-            after = score((search.here & ~removed).float())
-        removed, importance, here = removed[slot].cpu(), importance[slot].cpu(), search.here[slot].cpu()
-        after, limit = after[slot].cpu(), limit[slot].cpu()
-        return [self._answer(removed[p], importance[p], here[p], float(after[p]), float(limit[p]), shift) for p in range(len(removed))]
+            after = score(layout.views((layout.here & ~removed).float()))
+        answers: list[Any] = [None] * layout.n_pairs
+        views = zip(layout.groups, layout.views(removed), layout.views(importance), after, strict=True)
+        for group, out, weight, scores in views:
+            out, weight, scores = out[group.slot].cpu(), weight[group.slot].cpu(), scores[group.slot].cpu()
+            real = layout.views(layout.here)[layout.groups.index(group)][group.slot].cpu()
+            shift = width - out.shape[1]
+            for pair, o, w, s, r in zip(group.pairs.tolist(), out, weight, scores, real, strict=True):
+                answers[pair] = _named(o, w, r, shift) + (float(s),)
+        return answers
 
-    def _answer(
-        self, removed: torch.Tensor, importance: torch.Tensor, here: torch.Tensor, after: float, limit: float, shift: int
-    ) -> dict[str, Any]:
-        columns = torch.nonzero(removed)[:, 0].tolist()
-        columns.sort(key=lambda c: (-float(importance[c]), c))
+    def _finding(
+        self, columns: list[int], per_item: list[tuple[int, float]], after: float, limit: float, seconds: float
+    ) -> Finding:
         valid = bool(columns) and after <= limit
-        all_items = torch.nonzero(here)[:, 0].tolist()
-        per_item = sorted(((c + shift, float(importance[c])) for c in all_items), key=lambda one: -one[1])
-        details = {"validity": valid, "score_after": after, "threshold": limit, "per_item": per_item}
-        searched = f"{self.steps:,} sampled sets; {'the condition holds' if valid else 'none meets the condition'}"
-        if not valid:
-            return {"details": details, "searched": searched}
-        return {
-            "positions": tuple(c + shift for c in columns),
-            "weights": tuple(float(importance[c]) for c in columns),
-            "details": details,
-            "searched": searched,
-        }
+        weight = dict(per_item)
+        return Finding(
+            positions=tuple(columns) if valid else (),
+            weights=tuple(weight[c] for c in columns) if valid else (),
+            details={"validity": valid, "score_after": after, "threshold": limit, "per_item": per_item},
+            calls=self.steps,
+            seconds=seconds,
+            searched=f"{self.steps:,} sampled sets; {'the score condition holds' if valid else 'none meets the condition'}",
+        )
+
+
+def _named(removed: torch.Tensor, weight: torch.Tensor, real: torch.Tensor, shift: int) -> tuple[Any, Any]:
+    """Removed columns and all (column, importance), the most important first; `shift` columns were cut off the left."""
+    columns = torch.nonzero(real)[:, 0].tolist()
+    per_item = sorted(((c + shift, float(weight[c])) for c in columns), key=lambda one: (-one[1], one[0]))
+    return [c for c, _ in per_item if removed[c - shift]], per_item
 
 
 class Search:
-    """The state of the optimisation: `logit` Float[R, S, L] of keeping each item, and the best sample so far.
+    """The state of the optimisation: `logit` Float[N] of keeping each item, and the best sample so far.
 
     The two columns of the published variable always move against each other by the same amount, so their difference is
     all that is kept: logistic noise instead of two Gumbel ones, and twice the learning rate.
     """
 
-    def __init__(self, recipe: Lcer, here: torch.Tensor, limit: torch.Tensor, seed: int) -> None:
-        self.recipe, self.here, self.limit = recipe, here, limit
-        noise = column_noise(recipe.steps + 2, here.shape[2], seed)
-        self.logit = (noise[0] - noise[1]).to(here.device).expand(here.shape).clone()
-        self.noise = torch.logit(noise[2:], eps=1e-7).to(here.device)
+    def __init__(self, recipe: Lcer, layout: Layout, limit: torch.Tensor, seed: int) -> None:
+        self.recipe, self.layout, self.limit = recipe, layout, limit
+        noise = column_noise(recipe.steps + 2, max(shape[2] for shape in layout.shapes), seed).to(limit.device)
+        self.logit = (noise[0] - noise[1])[layout.column]
+        self.noise = torch.logit(noise[2:], eps=1e-7)
         self.mean, self.square = torch.zeros_like(self.logit), torch.zeros_like(self.logit)
-        self.best = torch.zeros_like(here)
+        self.best = torch.zeros_like(layout.here)
         self.best_loss = torch.full_like(limit, float("inf"))
 
-    def step(self, score: Any, step: int) -> None:
+    def step(self, score: SoftScores, step: int) -> None:
         """One sample per pair, its loss, its place in the archive, one step of Adam."""
-        recipe = self.recipe
-        soft = torch.sigmoid((self.logit + self.noise[step]) / recipe.temperature)
-        kept = (soft > 0.5) & self.here
+        recipe, layout = self.recipe, self.layout
+        soft = torch.sigmoid((self.logit + self.noise[step][layout.column]) / recipe.temperature)
+        kept = (soft > 0.5) & layout.here
         keep = kept.float().requires_grad_()
-        after = score(keep)
+        after = torch.cat([part.flatten() for part in score(layout.views(keep))])
         overshoot = torch.relu(recipe.alpha + after - self.limit)
         slope = torch.autograd.grad(overshoot.sum(), keep)[0] - recipe.lam
-        loss = overshoot.detach() + recipe.lam * (self.here & ~kept).sum(2)
+        removed = layout.here & ~kept
+        count = torch.zeros_like(self.limit).index_add_(0, layout.pair_of, removed.float())
+        self._archive(overshoot.detach() + recipe.lam * count, removed)
+        self._adam(slope * soft * (1 - soft) / recipe.temperature, step + 1)
+
+    def _archive(self, loss: torch.Tensor, removed: torch.Tensor) -> None:
         better = loss < self.best_loss
         self.best_loss = torch.where(better, loss, self.best_loss)
-        self.best = torch.where(better[:, :, None], self.here & ~kept, self.best)
-        self._adam(slope * soft * (1 - soft) / recipe.temperature, step + 1)
+        self.best = torch.where(better[self.layout.pair_of], removed, self.best)
 
     def _adam(self, gradient: torch.Tensor, t: int) -> None:
         self.mean.mul_(0.9).add_(gradient, alpha=0.1)
@@ -169,26 +152,3 @@ def column_noise(rows: int, length: int, seed: int) -> torch.Tensor:
     """Uniform Float[rows, length]: column c from the right has its own stream, so a longer row adds columns on the left."""
     columns = [torch.rand(rows, generator=devices.generator(seed * 1_000_003 + c)) for c in range(length)]
     return torch.stack(columns[::-1], dim=1)
-
-
-def buckets(lengths: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Groups of pairs, Long[n] each, whose lengths lie within `STRETCH` of each other, short ones first."""
-    order = torch.argsort(lengths, stable=True)
-    ordered = lengths[order].tolist()
-    start = 0
-    for end in range(1, len(ordered) + 1):
-        if end == len(ordered) or ordered[end] > STRETCH * max(8, ordered[start]):
-            yield order[start:end]
-            start = end
-
-
-def grouped(row: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
-    """Pairs of the same person side by side: rows Long[R], slot (index of each pair in [R, S]), targets Long[R, S]."""
-    rows, inverse, n = torch.unique(row, return_inverse=True, return_counts=True)
-    order = torch.argsort(inverse, stable=True)
-    place = torch.empty_like(order)
-    starts = torch.cat([n.new_zeros(1), n.cumsum(0)[:-1]])
-    place[order] = torch.arange(len(row), device=row.device) - starts[inverse[order]]
-    targets = torch.zeros(len(rows), int(n.max()), dtype=torch.long, device=row.device)
-    targets[inverse, place] = target
-    return rows, (inverse, place), targets

@@ -48,8 +48,9 @@ class Scorer(Protocol):
 
 
 # A differentiable scorer also has
-#   soft_score(histories: Long[B, L], keep: Float[B, S, L], targets: Long[B, S] | None) -> Float[B, S] (or [B, S, n_items])
-# which equals `score` of the edited history wherever keep is 0 or 1.
+#   soft_score(histories: Long[B, L], keep: Float[B, S, L], targets: Long[B, S]) -> Float[B, S]
+# which equals `score` of the edited history wherever keep is 0 or 1; and may have, when much can be gathered once,
+#   soft(groups: list of (histories, targets)) -> function(list of keep) -> list of scores
 
 
 def compact(histories: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:

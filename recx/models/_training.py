@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from recx.core import device as devices
 from recx.core.errors import BadInput
 from recx.core.progress import Progress
 
@@ -35,52 +36,80 @@ def train(
     quality: Callable[[], float] | None,
     schedule: Schedule,
     progress: Progress,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Train in place, put the best state back, and report.
+    """Train in place, put the best state back, and report. Dropout follows the seed.
 
     `batches(epoch)` yields batches; `loss(batch)` is a scalar; `quality()` is a validation score, higher is better (None:
     no selection, the last state stays). Returns `{epochs, converged, stopped, best, curve}`, curve rows
     `{epoch, loss, quality, seconds}`. Raises BadInput when the loss is not finite before any good state was reached.
     """
-    start = time.perf_counter()
-    curve: list[dict[str, Any]] = []
-    best, best_state, since_best, stopped = -math.inf, None, 0, "epochs"
-    for epoch in range(schedule.epochs):
-        module.train()
-        mean_loss = _epoch(optimiser, batches(epoch), loss)
-        if not math.isfinite(mean_loss):
-            stopped = "diverged"
-            break
-        row = {"epoch": epoch + 1, "loss": mean_loss, "quality": None, "seconds": time.perf_counter() - start}
-        curve.append(row)
-        if quality is not None and (epoch + 1) % schedule.check_every == 0:
-            module.eval()
-            with torch.no_grad():
-                row["quality"] = quality()
-            since_best = 0 if row["quality"] > best else since_best + 1
-            if row["quality"] > best:
-                best, best_state = row["quality"], {k: v.clone() for k, v in module.state_dict().items()}
-        shown = "" if row["quality"] is None else f", validation {row['quality']:.4f}"
-        progress(_share(epoch + 1, start, schedule), f"epoch {epoch + 1}: loss {mean_loss:.4f}{shown}")
-        if since_best >= schedule.patience:
-            stopped = "patience"
-            break
-        if time.perf_counter() - start > schedule.max_seconds:
-            stopped = "max_seconds"
-            break
-    if stopped == "diverged" and best_state is None:
+    with devices.seeded(seed, next(module.parameters()).device):
+        run = _Run(module, optimiser, schedule, progress)
+        run.epochs(batches, loss, quality)
+    if run.stopped == "diverged" and run.best_state is None:
         raise BadInput("the loss became infinite before a first good state: lower the learning rate and fit again.")
-    if best_state is not None:
-        module.load_state_dict(best_state)
+    if run.best_state is not None:
+        module.load_state_dict(run.best_state)
     module.eval()
-    converged = stopped == "patience" or (stopped == "epochs" and quality is None)
-    return {
-        "epochs": len(curve),
-        "converged": converged,
-        "stopped": stopped,
-        "best": best if best_state is not None else None,
-        "curve": curve,
-    }
+    return run.report(selected=quality is not None)
+
+
+class _Run:
+    """One training: the best state so far, the curve, and why it stopped."""
+
+    def __init__(
+        self, module: torch.nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, progress: Progress
+    ) -> None:
+        self.module, self.optimiser, self.schedule, self.progress = module, optimiser, schedule, progress
+        self.start, self.curve, self.stopped = time.perf_counter(), [], "epochs"
+        self.best, self.best_state, self.since_best = -math.inf, None, 0
+
+    def epochs(self, batches: Any, loss: Any, quality: Callable[[], float] | None) -> None:
+        """Epochs until the schedule ends them."""
+        for epoch in range(1, self.schedule.epochs + 1):
+            self.module.train()
+            mean_loss = _epoch(self.optimiser, batches(epoch - 1), loss)
+            if not math.isfinite(mean_loss):
+                self.stopped = "diverged"
+                return
+            row = {"epoch": epoch, "loss": mean_loss, "quality": None, "seconds": time.perf_counter() - self.start}
+            self.curve.append(row)
+            if quality is not None and epoch % self.schedule.check_every == 0:
+                row["quality"] = self._check(quality)
+            shown = "" if row["quality"] is None else f", validation {row['quality']:.4f}"
+            self.progress(self._share(epoch), f"epoch {epoch}: loss {mean_loss:.4f}{shown}")
+            if self.since_best >= self.schedule.patience:
+                self.stopped = "patience"
+                return
+            if row["seconds"] > self.schedule.max_seconds:
+                self.stopped = "max_seconds"
+                return
+
+    def _check(self, quality: Callable[[], float]) -> float:
+        self.module.eval()
+        with torch.no_grad():
+            value = quality()
+        self.since_best += 1
+        if value > self.best:
+            self.best, self.since_best = value, 0
+            self.best_state = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        return value
+
+    def _share(self, epoch: int) -> float:
+        """How much of the budget is used up: of epochs or of seconds, whichever is more."""
+        seconds = (time.perf_counter() - self.start) / self.schedule.max_seconds
+        return min(1.0, max(epoch / self.schedule.epochs, seconds))
+
+    def report(self, selected: bool) -> dict[str, Any]:
+        """Plain values. Converged: patience ran out, or all epochs were meant to be run."""
+        return {
+            "epochs": len(self.curve),
+            "converged": self.stopped == "patience" or (self.stopped == "epochs" and not selected),
+            "stopped": self.stopped,
+            "best": self.best if self.best_state is not None else None,
+            "curve": self.curve,
+        }
 
 
 def _epoch(
@@ -95,8 +124,3 @@ def _epoch(
         optimiser.step()
         total, n = (value.detach() if total is None else total + value.detach()), n + 1
     return float(total) / n if total is not None else math.nan
-
-
-def _share(epoch: int, start: float, schedule: Schedule) -> float:
-    """How much of the budget is used up: of epochs or of seconds, whichever is more."""
-    return min(1.0, max(epoch / schedule.epochs, (time.perf_counter() - start) / schedule.max_seconds))

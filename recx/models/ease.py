@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -68,13 +69,20 @@ class ItemWeights:
         counts.scatter_add_(1, histories.clamp_min(0), here.float())
         return counts @ self.weights
 
-    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
-        """Float[B, S] for targets Long[B, S], else Float[B, S, n_items]; keep Float[B, S, L]."""
-        rows = self.weights[histories.clamp_min(0)] * (histories != PAD)[:, :, None]
-        if targets is None:
-            return keep @ rows
-        wanted = rows.gather(2, targets[:, None, :].expand(-1, rows.shape[1], -1))
-        return (keep * wanted.transpose(1, 2)).sum(2)
+    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
+        """Score soft edits of the same histories many times: keeps Float[B, S, L] -> Float[B, S], per group.
+
+        A group is (histories Long[B, L], targets Long[B, S]); the weights between them are gathered once, here.
+        """
+        weights = [
+            self.weights[histories.clamp_min(0)[:, None, :], targets[:, :, None]] * (histories != PAD)[:, None, :]
+            for histories, targets in groups
+        ]
+        return lambda keeps: [torch.linalg.vecdot(keep, w) for keep, w in zip(keeps, weights, strict=True)]
+
+    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]."""
+        return self.soft([(histories, targets)])([keep])[0]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"weights": self.weights}

@@ -68,7 +68,7 @@ class MultVae:
             quality = lambda: float(per_case(scorer, valid, names=("ndcg@100",))["ndcg@100"].mean())  # noqa: E731
         schedule = Schedule(self.epochs, self.patience, self.max_seconds)
         batches = _batches(data, self.batch, seed, place)
-        scorer.report = train(scorer.net, optimiser, batches, loss, quality, schedule, progress)
+        scorer.report = train(scorer.net, optimiser, batches, loss, quality, schedule, progress, seed)
         return scorer
 
 
@@ -143,31 +143,37 @@ class Vae:
             scores = _decode(self.net, mean)
         return scores if items is None else scores.gather(1, items)
 
-    def soft(self, histories: torch.Tensor, targets: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Score soft edits of the same histories many times: keep Float[B, S, L] -> logits Float[B, S] (or all items).
+    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
+        """Score soft edits of the same histories many times: keeps Float[B, S, L] -> logits Float[B, S], per group.
 
-        Only the columns of the history enter the first layer and only the targets leave the last: the work per edit is
-        L instead of n_items, twice; both are gathered once, here. A history must not repeat an item.
+        A group is (histories Long[B, L], targets Long[B, S]). Only the columns of a history enter the first layer and
+        only the targets leave the last: the work per edit is L instead of n_items, twice. Both are gathered once, here;
+        all groups share the layers between. A history must not repeat an item.
         """
-        here, latent = (histories != PAD)[:, None, :], self.sizes[2]
+        latent, net = self.sizes[2], self.net
         with torch.no_grad():
-            rows = self.net["input"].weight.t().contiguous()[histories.clamp_min(0)]
-            code, code_bias = self.net["code"].weight[:latent], self.net["code"].bias[:latent]
-            out, out_bias = self.net["output"].weight, self.net["output"].bias
-            if targets is not None:
-                out, out_bias = out[targets], out_bias[targets]
+            table = net["input"].weight.t().contiguous()
+            rows = [table[histories.clamp_min(0)] * (histories != PAD)[:, :, None] for histories, _ in groups]
+            here = [(histories != PAD)[:, None, :] for histories, _ in groups]
+            targets = torch.cat([wanted.flatten() for _, wanted in groups])
+            out, out_bias = net["output"].weight[targets], net["output"].bias[targets]
+            code, code_bias = net["code"].weight[:latent].contiguous(), net["code"].bias[:latent]
+            sizes = [wanted.shape for _, wanted in groups]
 
-        def scores(keep: torch.Tensor) -> torch.Tensor:
-            keep = keep * here
-            first = (keep @ rows) / keep.norm(dim=2, keepdim=True).clamp_min(1e-12)
-            up = torch.tanh(self.net["up"](F.linear(torch.tanh(first + self.net["input"].bias), code, code_bias)))
-            return F.linear(up, out, out_bias) if targets is None else (up * out).sum(2) + out_bias
+        def scores(keeps: list[torch.Tensor]) -> list[torch.Tensor]:
+            first = torch.cat([(keep @ row).flatten(0, 1) for keep, row in zip(keeps, rows, strict=True)])
+            square = torch.cat([(keep.square() * real).sum(2).flatten() for keep, real in zip(keeps, here, strict=True)])
+            hidden = torch.tanh(torch.addcmul(net["input"].bias, first, square.clamp_min(1e-24).rsqrt()[:, None]))
+            up = torch.tanh(net["up"](F.linear(hidden, code, code_bias)))
+            flat = torch.linalg.vecdot(up, out) + out_bias
+            parts = flat.split([b * n for b, n in sizes])
+            return [part.view(size) for part, size in zip(parts, sizes, strict=True)]
 
         return scores
 
-    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
-        """Logits Float[B, S] for targets Long[B, S], else Float[B, S, n_items]; keep Float[B, S, L]."""
-        return self.soft(histories, targets)(keep)
+    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Logits Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]."""
+        return self.soft([(histories, targets)])([keep])[0]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return dict(self.net.state_dict())

@@ -67,7 +67,7 @@ class SasRec:
             quality = lambda: float(per_case(scorer, valid, names=("ndcg@10",))["ndcg@10"].mean())  # noqa: E731
         schedule = Schedule(self.epochs, self.patience, self.max_seconds)
         batches = _batches(data, self.batch, self.max_len, seed, place)
-        scorer.report = train(net, optimiser, batches, loss, quality, schedule, progress)
+        scorer.report = train(net, optimiser, batches, loss, quality, schedule, progress, seed)
         return scorer
 
 
@@ -226,8 +226,8 @@ class SequenceScorer:
         parts = [self.net(left[i : i + size], length[i : i + size]) for i in range(0, len(left), size)]
         return torch.cat(parts) if parts else window.new_zeros(0, self.sizes["dim"], dtype=torch.float32)
 
-    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
-        """Float[B, S] for targets Long[B, S], else Float[B, S, n_items]; keep Float[B, S, L].
+    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L].
 
         A soft item weighs as a key, moves the positions behind it by its weight (position vectors interpolated), fills
         the window by its weight, and hands the read-out on by one minus its weight: exact where keep is 0 or 1.
@@ -247,8 +247,6 @@ class SequenceScorer:
             x = block.weighted(x, weight)
         absent = F.pad((1 - weight).flip(1).cumprod(1).flip(1)[:, 1:], (0, 1), value=1.0)
         state = ((weight * absent)[:, :, None] * self.net.norm(x)).sum(1).unflatten(0, (-1, n_soft))
-        if targets is None:
-            return state @ self.net.items.weight.t()
         return (state * self.net.items(targets)).sum(2)
 
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -29,8 +29,8 @@ def presenter() -> bool:
 def style() -> None:
     """The house style, with the two colours of verdicts for light or dark."""
     dark = getattr(st.context.theme, "type", None) == "dark"
-    yes, no = ("#3CC79A", "#F08A4B") if dark else ("#00805A", "#BF4A14")
-    css = (ASSETS / "recx.css").read_text(encoding="utf-8") + (":root{--rx-yes:%s;--rx-no:%s}" % (yes, no))
+    accent, yes, no = ("#93A0FF", "#3CC79A", "#F08A4B") if dark else ("#4353C4", "#00805A", "#BF4A14")
+    css = (ASSETS / "recx.css").read_text(encoding="utf-8") + f":root{{--rx-accent:{accent};--rx-yes:{yes};--rx-no:{no}}}"
     if presenter():
         css += (ASSETS / "presenter.css").read_text(encoding="utf-8")
     st.html(f"<style>{css}</style>")
@@ -52,12 +52,20 @@ def fit_of(model: str, settings: tuple[tuple[str, Any], ...], seed: int) -> Fit:
     return _build.fit_of(now.dataset, model, dict(settings), seed=seed, split=now.split, form_of=forms().form_of)
 
 
+def chooser(part: str = "model") -> Any:
+    """Where choices stand: the sidebar; a fold at the top when there is none."""
+    if not presenter():
+        return st.sidebar
+    label = {"model": "Data set and model", "person": "Person"}[part]
+    return st.popover(label, icon=":material/tune:", key=f"choose_{part}")
+
+
 def selectors() -> None:
     """Data set, model and its settings, length of the list: the same on every page."""
     known = forms()
     names = _files.source_names()
     control(st.selectbox, "Data set", names, field="dataset", format_func=_data_label, help=tell("data set"))
-    control(st.selectbox, "Model", known.names("models"), field="model", format_func=lambda n: known.form_of("models", n)["title"], help=tell("model"))
+    control(st.selectbox, "Model", known.names("models"), field="model", format_func=lambda n: short(known.form_of("models", n)), help=_models_help(known))
     control(st.slider, "List length k", 1, 50, field="k", help=tell("k")) if view().k <= 50 else control(
         st.number_input, "List length k", 1, 1000, field="k", help=tell("k")
     )
@@ -70,7 +78,18 @@ def selectors() -> None:
 def _data_label(name: str) -> str:
     kind = _files.source(name)
     title = forms().form_of(kind.kind, kind.name)["title"] if kind.name != "table" else name
-    return title if _files.on_disk(name) else f"{title} – not on this machine"
+    title = title.split(" (")[0]
+    return title if _files.on_disk(name) else f"{title} (not here)"
+
+
+def short(form: dict[str, Any]) -> str:
+    """The part of a title before the colon: it fits a menu."""
+    return form["title"].split(":")[0].split(" (")[0]
+
+
+def _models_help(known: catalogue.Catalogue) -> str:
+    lines = [f"- **{text.md(short(form))}** `{form['name']}`: {text.md(form['title'])}" for form in (known.form_of("models", name) for name in known.names("models"))]
+    return "\n".join([tell("model"), "", *lines])
 
 
 def _settings(form: dict[str, Any]) -> None:
@@ -134,3 +153,16 @@ def broken_link(sentence: str) -> None:
     st.error(f"This link cannot be opened: {text.md(sentence)}", icon=":material/link_off:")
     st.caption("Nothing was changed. The link may come from another version of recx, or from a machine with other data.")
     st.button("Leave the link and show my last view", on_click=forget_link, icon=":material/undo:")
+
+
+def enter() -> None:
+    """First line of every page: come in through app.py.
+
+    A fresh Streamlit server sees the folder `pages/` and runs the page of a link by itself, without app.py, until
+    `st.navigation` has been called once. The flag is the one that `st.navigation` clears.
+    """
+    from streamlit.runtime.pages_manager import PagesManager
+
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()

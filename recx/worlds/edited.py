@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -12,6 +13,9 @@ from recx.models._scorer import Scorer, compact
 
 BLOCK_BYTES = 256 * 2**20
 """No block of scores is larger than this."""
+
+
+SoftScores = Callable[[list[torch.Tensor]], list[torch.Tensor]]
 
 
 class EditedWorld:
@@ -112,24 +116,35 @@ class EditedWorld:
             items[part], values[part] = order[:, :k], sorted_scores[:, :k]
         return items, values
 
-    def soft(self, row: torch.Tensor, targets: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Differentiable scores of `targets` Long[R, S] for the people at `row` Long[R], under soft edits.
+    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> SoftScores:
+        """Differentiable scores under soft edits, many times over: for groups of (row Long[R], targets Long[R, S]).
 
-        Gives a function keep Float[R, S, L] -> Float[R, S]. Raises BadInput when the scorer has no `soft_score`.
+        Gives a function: one keep Float[R, S, L] per group -> one Float[R, S] per group. A group may be given a narrower
+        keep than the histories, if its own are no longer: columns count from the right (`widest`).
+        Raises BadInput when the scorer has no `soft_score`.
         """
         if "soft" not in self.capabilities:
             raise BadInput(f"{type(self.scorer).__name__} is not differentiable in its history.")
-        histories, scorer = self.histories[row], self.scorer
+        cut = [(self.histories[row][:, -self.widest(row) :], targets) for row, targets in groups]
+        scorer: Any = self.scorer
         if hasattr(scorer, "soft"):
-            inner = scorer.soft(histories, targets)
+            inner = scorer.soft(cut)
         else:
-            inner = lambda keep: scorer.soft_score(histories, keep, targets)  # type: ignore[attr-defined]  # noqa: E731
+            inner = lambda keeps: [  # noqa: E731
+                scorer.soft_score(histories, keep, targets)
+                for (histories, targets), keep in zip(cut, keeps, strict=True)
+            ]
 
-        def scores(keep: torch.Tensor) -> torch.Tensor:
-            self.calls += keep.shape[0] * keep.shape[1]
-            return inner(keep)
+        def scores(keeps: list[torch.Tensor]) -> list[torch.Tensor]:
+            self.calls += sum(keep.shape[0] * keep.shape[1] for keep in keeps)
+            return inner(keeps)
 
         return scores
+
+    def widest(self, row: torch.Tensor) -> int:
+        """How many columns from the right hold the histories of `row`; at least 1."""
+        here = (self.histories[row] != PAD).any(0)
+        return int(here.shape[0] - here.int().argmax()) if bool(here.any()) else 1
 
     def _score(self, row: torch.Tensor, keep: torch.Tensor | None, items: torch.Tensor | None) -> torch.Tensor:
         self.calls += len(row)

@@ -14,7 +14,9 @@ HEAVY = {"torch", "numba", "sklearn", "statsmodels"}
 
 
 def modules(folder: str) -> list[str]:
-    return [f"recx.{folder}.{path.stem}" for path in sorted((PACKAGE / folder).glob("*.py")) if path.stem != "__init__"]
+    """The modules of a folder but its benches, which run in a process of their own."""
+    stems = sorted(path.stem for path in (PACKAGE / folder).glob("*.py"))
+    return [f"recx.{folder}.{stem}" for stem in stems if stem != "__init__" and not stem.startswith("_bench_")]
 
 
 def heavy_after_importing(*names: str) -> set[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from recx.data import _files
 from recx.data._build import build, films
-from recx.data._rows import clean, read_rows
+from recx.data._rows import clean, read_rows, whole_rows
 from recx.data.interactions import Interactions
 
 NAME = "ml-100k"
@@ -22,8 +22,8 @@ FILES = ("u.data", "u.item", "u.user", "u.genre")
 class Ml100k:
     """MovieLens 100K (films, 1998).
 
-    100,000 ratings from 1 to 5 by 943 people on 1,682 films, 1997 to 1998. Ratings of one person in the same second (three
-    quarters of all) keep the order of `u.data`, which is random.
+    100,000 ratings from 1 to 5 by 943 people on 1,682 films, 1997 to 1998. Ratings of one person in the same second
+    (three quarters of all) keep the order of `u.data`, which is random.
     """
 
     paper: ClassVar[str] = "Harper & Konstan 2015, The MovieLens datasets"
@@ -54,10 +54,10 @@ class Ml100k:
 
 def _items(path: Path, genre_path: Path) -> pd.DataFrame:
     """Films with the names of their genres, out of 19 columns of 0 and 1."""
-    genres, _ = read_rows(genre_path, ("name", "number"), separator="|")
+    genres = whole_rows(genre_path, ("name", "number"), separator="|")
     names = genres.dropna()["name"].to_numpy(object)
     columns = ("id", "title", "released", "video", "url", *names)
-    rows, _ = read_rows(path, columns, separator="|", encoding="latin-1")
+    rows = whole_rows(path, columns, separator="|", encoding="latin-1")
     flags = rows[list(names)].to_numpy(object) == "1"
     return films(rows["id"], rows["title"].fillna(""), pd.Series(joined(flags, names)))
 
@@ -69,5 +69,7 @@ def joined(flags: np.ndarray, names: np.ndarray) -> list[str]:
 
 def _users(path: Path) -> pd.DataFrame:
     """People with `age` (years), `gender`, `occupation`."""
-    rows, _ = read_rows(path, ("id", "age", "gender", "occupation", "zip"), separator="|")
-    return rows[["id", "age", "gender", "occupation"]].assign(age=pd.to_numeric(rows["age"], errors="coerce").astype("Int64"))
+    rows = whole_rows(path, ("id", "age", "gender", "occupation", "zip"), separator="|")
+    return rows[["id", "age", "gender", "occupation"]].assign(
+        age=pd.to_numeric(rows["age"], errors="coerce").astype("Int64")
+    )

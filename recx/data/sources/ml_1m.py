@@ -11,7 +11,7 @@ import pandas as pd
 from recx.core.recipe import param
 from recx.data import _files
 from recx.data._build import build, films
-from recx.data._rows import Dropped, clean, read_rows, require
+from recx.data._rows import Dropped, clean, read_rows, require, whole_rows
 from recx.data.interactions import Interactions
 
 NAME = "ml-1m"
@@ -30,11 +30,11 @@ OCCUPATIONS = (
 class Ml1m:
     """MovieLens 1M (films, 2003).
 
-    1,000,209 ratings from 1 to 5 by 6,040 people on 3,706 films, 2000 to 2003: from the original `ratings.dat` when it is
-    there, else from `interactions.csv.gz`, which lacks 94 rows, 16,782 ratings (nan) and half of the times (-1).
-    There, users up to 2999 are ordered by time, the others by `position`; events of theirs without a position (196 on films
-    rated fewer than 5 times, 2 more) come first in their history, so that none becomes a held-out target. Ratings of
-    one person in the same second keep the order of the file.
+    1,000,209 ratings from 1 to 5 by 6,040 people on 3,706 films, 2000 to 2003: from the original `ratings.dat` when it
+    is there, else from `interactions.csv.gz`, which lacks 94 rows, 16,782 ratings (nan) and half of the times (-1).
+    There, users up to 2999 are ordered by time, the others by `position`; their 198 events without a position (on
+    films rated fewer than 5 times) come first, so that none becomes a held-out target. Ratings of one person in the
+    same second keep the order of the file, as `position` does.
     """
 
     known_times: bool = param(False, "Only users 1 to 2999, whose times are all known (needed by clock-time splits).")
@@ -85,13 +85,13 @@ def _assembled(path: Path) -> tuple[pd.DataFrame, Dropped]:
 
 
 def _items(path: Path) -> pd.DataFrame:
-    rows, _ = read_rows(path, ("id", "title", "genres"), separator="::", encoding="latin-1")
+    rows = whole_rows(path, ("id", "title", "genres"), separator="::", encoding="latin-1")
     return films(rows["id"], rows["title"].fillna(""), rows["genres"])
 
 
 def _users(path: Path) -> pd.DataFrame:
     """People with `age` (a range of years), `gender`, `occupation`."""
-    rows, _ = read_rows(path, ("id", "gender", "age", "occupation", "zip"), separator="::")
+    rows = whole_rows(path, ("id", "gender", "age", "occupation", "zip"), separator="::")
     names = {str(code): name for code, name in enumerate(OCCUPATIONS)}
     age, work = rows["age"].map(AGES).astype("str"), rows["occupation"].map(names).astype("str")
     return rows[["id"]].assign(age=age, gender=rows["gender"], occupation=work)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from recx.data import _files
 from recx.data._build import build, films
-from recx.data._rows import clean, read_rows, require
+from recx.data._rows import clean, read_rows, require, whole_rows
 from recx.data.interactions import Interactions
 
 NAME = "ml-latest-small"
@@ -22,9 +22,9 @@ NO_GENRES = "(no genres listed)"
 class MlLatestSmall:
     """MovieLens latest small (films, 2016 or 2018).
 
-    About 100,000 ratings from 0.5 to 5 in halves. The 2016 edition has 671 people and 9,066 rated films, the one GroupLens
-    offers today (2018) 610 people: the fingerprint tells them apart. Ratings of one person in the same second keep the
-    order of the file.
+    About 100,000 ratings from 0.5 to 5 in halves. The 2016 edition has 671 people and 9,066 rated films, the one of
+    2018, which GroupLens offers, 610 people: the fingerprint tells them apart. Ratings of one person in the same
+    second keep the order of the file.
     """
 
     paper: ClassVar[str] = "Harper & Konstan 2015, The MovieLens datasets"
@@ -56,6 +56,6 @@ class MlLatestSmall:
 
 
 def _items(path: Path) -> pd.DataFrame:
-    rows, _ = read_rows(path, None, separator=",", quote='"')
+    rows = whole_rows(path, None, separator=",", quote='"')
     require(rows, ("movieId", "title", "genres"), path)
     return films(rows["movieId"], rows["title"].fillna(""), rows["genres"].where(rows["genres"] != NO_GENRES))

@@ -49,4 +49,3 @@ class Planted:
 
     def _world(self) -> _planted.World:
         return _planted.draw(self.seed, self.users, self.items)
-

@@ -22,7 +22,9 @@ class Table:
     name: str = param("", "The name given to the table when it was imported.")
     paper: ClassVar[str] = ""
     prepare: ClassVar[dict[str, Any]] = {}
-    how_to_get: ClassVar[str] = "`python -m recx data import FILE --name NAME --columns user=..,item=..,time=..,title=..`."
+    how_to_get: ClassVar[str] = (
+        "`python -m recx data import FILE --name NAME --columns user=..,item=..,time=..,title=..`."
+    )
 
     def files(self) -> list[Path]:
         """The files the import wrote. Raises BadInput when there is no such table."""

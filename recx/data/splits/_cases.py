@@ -9,7 +9,7 @@ from recx.data.interactions import Heldout, Interactions, Split, windows
 
 
 def picked(data: Interactions, rows: np.ndarray, users: np.ndarray) -> np.ndarray:
-    """int64[B, L]: for each of `users` (sorted codes), the items of its events at `rows` (bool[N]), in order, padded."""
+    """int64[B, L]: for each of `users` (codes), the items of its events at `rows` (bool[N]), in order, padded."""
     before = np.concatenate([[0], np.cumsum(rows)])
     start, stop = before[data.offsets[users]], before[data.offsets[users + 1]]
     return windows(data.item[rows], start, stop)

@@ -17,9 +17,9 @@ from recx.data.splits._cases import cases, checked
 class GlobalTime:
     """One date for everybody.
 
-    Events before the first date are learnt from, those up to the second are validation targets, later ones test targets;
-    the history of a case is all the user did before the date in question. Users without an event before the first
-    date, or without a target, are no case. Events at the very second of a date fall after it.
+    Events before the first date are learnt from, those up to the second are validation targets, later ones test
+    targets; the history of a case is all the user did before the date in question. Users without an event before the
+    first date, or without a target, are no case. Events at the very second of a date fall after it.
     """
 
     valid: float = param(0.1, "The share of events between the first date and the second.", low=0.01, high=0.4)

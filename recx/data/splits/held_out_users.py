@@ -32,9 +32,12 @@ class HeldOutUsers:
     paper: ClassVar[str] = "Liang et al. 2018, Variational autoencoders for collaborative filtering"
 
     def split(self, data: Interactions, seed: int) -> Split:
-        """The split; its cases are not `known` to the training part. Raises BadInput when the data has too few users of 5 or more events."""
+        """The split; its cases are of people the model does not know.
+
+        Raises BadInput when the data has too few users of 5 or more events.
+        """
         stream = np.random.default_rng(seed)
-        able = stream.permutation(np.flatnonzero(per_user(data, slice(None)) >= LEAST_EVENTS))
+        able = stream.permutation(np.flatnonzero(np.diff(data.offsets) >= LEAST_EVENTS))
         if len(able) < self.valid + self.test:
             raise BadInput(
                 f"{data.name} has {len(able):,} users with at least {LEAST_EVENTS} events and the split holds out "

@@ -41,7 +41,7 @@ class Random:
         )
 
     def _places(self, data: Interactions, stream: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """int64[N] twice: each event's place in a random order of its user's (or of all) events, and how many there are."""
+        """int64[N] twice: each event's place in a random order of its user's (or of all) events, and their number."""
         draw = stream.random(len(data))
         if not self.per_user:
             return draw.argsort().argsort(), np.full(len(data), len(data))

@@ -1,0 +1,28 @@
+"""recx: the menu, the shared selectors, the frame. Computes nothing. Run with `streamlit run app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from recx.ui import frame, state
+
+st.set_page_config(page_title="recx", page_icon=str(frame.ASSETS / "favicon.png"), layout="wide")
+frame.style()
+
+PAGES = [
+    st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
+    st.Page("pages/case.py", title="Case study", icon=":material/person_search:", url_path="case"),
+    st.Page("pages/data.py", title="Data", icon=":material/table_chart:", url_path="data"),
+    st.Page("pages/jobs.py", title="Jobs", icon=":material/pending_actions:", url_path="jobs"),
+]
+page = st.navigation(PAGES, position="top" if frame.presenter() else "sidebar")
+
+wrong = state.read_link(frame.forms())
+if wrong:
+    frame.broken_link(wrong)
+    st.stop()
+
+with frame.chooser():
+    frame.selectors()
+page.run()
+frame.footer()

@@ -1,0 +1,43 @@
+"""Results that ship with the project: small tables with their provenance, shown before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from recx.core import paths
+from recx.core.errors import BadInput
+
+
+def files(study: str | None = None) -> list[Path]:
+    """The tables of a study (`<study>.parquet`, `<study>-<what>.parquet`), or all."""
+    found = sorted(paths.shipped_results().glob("*.parquet"))
+    return [path for path in found if study is None or path.stem == study or path.stem.startswith(f"{study}-")]
+
+
+def table(path: Path) -> Any:
+    """One table as a DataFrame. Raises BadInput when the file is damaged."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is damaged: restore it from the repository ({str(error).splitlines()[0]}).") from None
+
+
+def provenance(path: Path) -> dict[str, Any]:
+    """What the JSON beside a table says: recipe, seed, device, versions, wall time; empty when there is none."""
+    beside = path.with_suffix(".json")
+    return dict(json.loads(beside.read_text(encoding="utf-8"))) if beside.is_file() else {}
+
+
+def read(study: str | None = None) -> list[dict[str, Any]]:
+    """One dict per stored table: file, rows (plain values), provenance."""
+    return [{"file": path.name, "rows": records(table(path)), "provenance": provenance(path)} for path in files(study)]
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """A table as plain rows, None where a cell is missing."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{key: value.item() if hasattr(value, "item") else value for key, value in row.items()} for row in rows]
