@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import frame, state
+from recx.ui import frame, lean, state
 
 st.set_page_config(page_title="recx", page_icon=str(frame.ASSETS / "favicon.png"), layout="wide")
 frame.style()
@@ -26,3 +26,4 @@ with frame.chooser():
     frame.selectors()
 page.run()
 frame.footer()
+lean.tidy()

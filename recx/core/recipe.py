@@ -126,7 +126,9 @@ class Named:
 def canonical(value: Any) -> Any:
     """A recipe as plain JSON values: every field of every nested recipe, with the class it belongs to."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        body = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value) if f.metadata.get("key", True)}
+        body = {
+            f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value) if f.metadata.get("key", True)
+        }
         return {"recipe": f"{type(value).__module__}.{type(value).__qualname__}"} | body
     if isinstance(value, (tuple, list)):
         return [canonical(part) for part in value]

@@ -46,18 +46,24 @@ def card(probe: bool = True) -> dict[str, Any] | None:
     """
     try:
         found = json.loads(card_path().read_text(encoding="utf-8"))
-        alive = abs(psutil.Process(found["pid"]).create_time() - found["start"]) < 2
+        process = psutil.Process(found["pid"])
+        alive = abs(process.create_time() - found["start"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
         return found if alive and (not probe or answers(found["address"])) else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 
 def answers(address: str) -> bool:
-    """Does something listen at an address? Known within PROBE_SECONDS."""
-    host, _, port = address.split("://")[-1].rpartition(":")
+    """Does a Dask scheduler live at an address? Known within PROBE_SECONDS: a living one greets whoever connects.
+
+    (Dask's own client would wait for the greeting of a stopped process without end.)
+    """
+    protocol, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
-        return True
+        with socket.create_connection((host, int(port)), timeout=PROBE_SECONDS / 2) as line:
+            line.settimeout(PROBE_SECONDS / 2)
+            return protocol == "tls" or bool(line.recv(1))
     except (OSError, ValueError):
         return False
 

@@ -83,7 +83,9 @@ def buckets(lengths: torch.Tensor) -> Iterator[torch.Tensor]:
             start = end
 
 
-def grouped(row: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
+def grouped(
+    row: torch.Tensor, target: torch.Tensor
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Pairs of the same person side by side: rows Long[R], slot (index of each pair in [R, S]), targets Long[R, S]."""
     rows, inverse, n = torch.unique(row, return_inverse=True, return_counts=True)
     order = torch.argsort(inverse, stable=True)

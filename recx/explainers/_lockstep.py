@@ -54,7 +54,12 @@ def _advance(p: int, plan: Any, reply: np.ndarray | None, asked: dict[int, Ask],
 
 
 def _answer_round(
-    world: EditedWorld, row: torch.Tensor, target: torch.Tensor, k: int, columns: list[np.ndarray], asked: dict[int, Ask]
+    world: EditedWorld,
+    row: torch.Tensor,
+    target: torch.Tensor,
+    k: int,
+    columns: list[np.ndarray],
+    asked: dict[int, Ask],
 ) -> dict[int, np.ndarray]:
     """All questions of a round as one batch; Float[S, 2] for each plan."""
     sizes = {p: len(ask.keep) for p, ask in asked.items()}

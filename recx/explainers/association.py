@@ -28,9 +28,13 @@ class Association:
     """
 
     min_support: float = param(0.01, "Least share of histories with both items", low=0.0, high=1.0)
-    min_confidence: float = param(0.1, "Least share, among histories with the first item, that have the second", low=0.0, high=1.0)
+    min_confidence: float = param(
+        0.1, "Least share, among histories with the first item, that have the second", low=0.0, high=1.0
+    )
     min_lift: float = param(1.0, "Least lift; above 1 the two go together more than by chance", low=0.0, high=1e9)
-    by: str = param("confidence", "The measure that picks the rule shown", choices=("confidence", "support", "leverage"))
+    by: str = param(
+        "confidence", "The measure that picks the rule shown", choices=("confidence", "support", "leverage")
+    )
     paper: ClassVar[str] = "Peake & Wang, KDD 2018"
     needs_of_world: ClassVar[frozenset[str]] = frozenset({"population"})
 
@@ -51,7 +55,9 @@ class Association:
         n = int((np.diff(world.population.offsets) > 0).sum())
         single = counts.diagonal()
         histories, targets = world.histories[row].cpu().numpy(), target.cpu().numpy()
-        findings = [self._rule(counts, single, n, history, int(i)) for history, i in zip(histories, targets, strict=True)]
+        findings = [
+            self._rule(counts, single, n, history, int(i)) for history, i in zip(histories, targets, strict=True)
+        ]
         seconds = (time.perf_counter() - start) / max(1, len(findings))
         return [Finding(**(vars(finding) | {"seconds": seconds})) for finding in findings]
 

@@ -15,6 +15,7 @@ from recx.explainers._explanation import Finding
 from recx.explainers._layout import Layout
 from recx.worlds.edited import EditedWorld, SoftScores
 
+
 @dataclass(frozen=True)
 class Lcer:
     """LCER: a counterfactual set found by learning which items to remove.
@@ -30,7 +31,9 @@ class Lcer:
     steps: int = param(3000, "Steps of Adam, each one sample", low=1, high=1_000_000)
     lr: float = param(1e-3, "Learning rate of Adam", low=1e-7, high=10.0)
     lam: float = param(0.01, "lambda: cost of each removed item in the loss", low=0.0, high=10.0)
-    alpha: float = param(0.1, "alpha: how far the score must fall below the threshold", unit="score", low=0.0, high=100.0)
+    alpha: float = param(
+        0.1, "alpha: how far the score must fall below the threshold", unit="score", low=0.0, high=100.0
+    )
     temperature: float = param(1.0, "Temperature of the Gumbel-softmax", low=1e-3, high=100.0)
     answer: str = param(
         "best-sample", "best-sample: as the code; importance: as the paper", choices=("best-sample", "importance")
@@ -149,6 +152,6 @@ class Search:
 
 
 def column_noise(rows: int, length: int, seed: int) -> torch.Tensor:
-    """Uniform Float[rows, length]: column c from the right has its own stream, so a longer row adds columns on the left."""
+    """Uniform Float[rows, length]: each column, counted from the right, has a stream of its own: a longer history adds some."""
     columns = [torch.rand(rows, generator=devices.generator(seed * 1_000_003 + c)) for c in range(length)]
-    return torch.stack(columns[::-1], dim=1)
+    return torch.stack(columns, dim=1)

@@ -58,7 +58,12 @@ def _finding(
     rows = sorted(rows, key=lambda one: (-one[1], one[0]))
     searched = f"each of {len(rows):,} history items taken out alone"
     if not rows or rows[0][1] <= 0:
-        return Finding(details={"per_item": rows}, calls=len(rows) + 1, seconds=seconds, searched=f"{searched}: none lowers the score")
+        return Finding(
+            details={"per_item": rows},
+            calls=len(rows) + 1,
+            seconds=seconds,
+            searched=f"{searched}: none lowers the score",
+        )
     return Finding(
         positions=(rows[0][0],),
         weights=(rows[0][1],),

@@ -30,8 +30,11 @@ class Minimal:
     When all smaller sizes were tried in full, no smaller set exists: minimality is proved.
     """
 
-    goal: str = param("both", "both: removing it takes the item out and alone it recommends it; necessary: the first only",
-                      choices=("both", "necessary"))
+    goal: str = param(
+        "both",
+        "both: removing it takes the item out and alone it recommends it; necessary: the first only",
+        choices=("both", "necessary"),
+    )
     max_calls: int = param(5000, "Most runs of the recommender for one pair", unit="runs", low=10, high=10_000_000)
     chunk: int = param(256, "Sets tried in one batch", unit="sets", low=1, high=100_000)
     paper: ClassVar[str] = "ours; compare GECE (2508.03606)"
@@ -64,7 +67,9 @@ class Minimal:
             return Finding(goal=self.goal, calls=calls, seconds=seconds, searched=f"{scope} found; {said}")
         proved = full >= len(found) - 1
         order = sorted(found, key=lambda j: (-answer["effects"][j], j))
-        smaller = "there is no smaller set" if proved else f"no set of up to {full} items does it; smaller ones may exist"
+        smaller = (
+            "there is no smaller set" if proved else f"no set of up to {full} items does it; smaller ones may exist"
+        )
         return Finding(
             positions=tuple(int(columns[j]) for j in order),
             weights=tuple(float(answer["effects"][j]) for j in order),

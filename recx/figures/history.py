@@ -28,6 +28,11 @@ def timeline(
     lane = [palette.lane_of(row["genres"], lanes) for row in rows]
     colours = [palette.colour(row["genres"], lanes) for row in rows]
     size = 11 if len(rows) <= 120 else 8 if len(rows) <= 300 else 6
+    ringed = [place for place, row in enumerate(rows) if row["item"] in named]
+    fig.add_scatter(
+        x=[place + 1 for place in ringed], y=[lane[place] for place in ringed], mode="markers", hoverinfo="skip",
+        marker={"size": size + 8, "symbol": "circle-open", "color": palette.ACCENT, "line": {"width": 2}},
+    )
     fig.add_scatter(
         x=list(range(1, len(rows) + 1)),
         y=lane,
@@ -36,17 +41,14 @@ def timeline(
         text=[hover(row) for row in rows],
         hovertemplate="%{text}<extra></extra>",
         marker={
-            "size": [size + 4 if row["item"] in named else size for row in rows],
-            "color": ["rgba(0,0,0,0)" if row["item"] in off else c for row, c in zip(rows, colours, strict=True)],
-            "line": {
-                "width": [2 if row["item"] in off or row["item"] in named else 0 for row in rows],
-                "color": [palette.ACCENT if row["item"] in named else c for row, c in zip(rows, colours, strict=True)],
-            },
+            "size": size,
+            "color": colours,
+            "line": {"width": 2 if off else 0, "color": colours},
             "symbol": ["circle-open" if row["item"] in off else "circle" for row in rows],
-            "opacity": 0.92,
+            "opacity": 1.0,
         },
-        selected={"marker": {"opacity": 0.92}},
-        unselected={"marker": {"opacity": 0.92}},
+        selected={"marker": {"opacity": 1.0}},
+        unselected={"marker": {"opacity": 1.0}},
     )
     fig.update_xaxes(
         title="place in the history (1 = oldest)",

@@ -16,7 +16,11 @@ BLOCK_BYTES = 64 * 2**20
 
 
 def per_case(
-    scorer: Any, cases: Heldout, *, names: tuple[str, ...] = ("hr@10", "ndcg@10", "ndcg@100"), progress: Progress = quiet
+    scorer: Any,
+    cases: Heldout,
+    *,
+    names: tuple[str, ...] = ("hr@10", "ndcg@10", "ndcg@100"),
+    progress: Progress = quiet,
 ) -> dict[str, torch.Tensor]:
     """Float[B] on the CPU for each metric name `metric@k` (hr, ndcg, recall).
 

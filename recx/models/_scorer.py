@@ -71,7 +71,12 @@ def save_scorer(scorer: Scorer, folder: Path) -> None:
     """Write a scorer as `scorer.safetensors` and `scorer.json` into an existing folder."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in scorer.tensors().items()}
     save_file(tensors, folder / "scorer.safetensors")
-    head = {"module": type(scorer).__module__, "class": type(scorer).__name__, "settings": scorer.settings(), "report": scorer.report}
+    head = {
+        "module": type(scorer).__module__,
+        "class": type(scorer).__name__,
+        "settings": scorer.settings(),
+        "report": scorer.report,
+    }
     (folder / "scorer.json").write_text(json.dumps(head, indent=1, sort_keys=True), encoding="utf-8")
 
 

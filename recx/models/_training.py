@@ -112,9 +112,7 @@ class _Run:
         }
 
 
-def _epoch(
-    optimiser: torch.optim.Optimizer, batches: Iterator[Any], loss: Callable[[Any], torch.Tensor]
-) -> float:
+def _epoch(optimiser: torch.optim.Optimizer, batches: Iterator[Any], loss: Callable[[Any], torch.Tensor]) -> float:
     """One pass; the mean loss, read from the device once."""
     total, n = None, 0
     for batch in batches:

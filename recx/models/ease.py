@@ -69,7 +69,9 @@ class ItemWeights:
         counts.scatter_add_(1, histories.clamp_min(0), here.float())
         return counts @ self.weights
 
-    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
+    def soft(
+        self, groups: list[tuple[torch.Tensor, torch.Tensor]]
+    ) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
         """Score soft edits of the same histories many times: keeps Float[B, S, L] -> Float[B, S], per group.
 
         A group is (histories Long[B, L], targets Long[B, S]); the weights between them are gathered once, here.

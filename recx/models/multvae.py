@@ -87,9 +87,7 @@ def _batches(data: Interactions, size: int, seed: int, place: torch.device) -> A
     return epoch_batches
 
 
-def _elbo(
-    net: nn.ModuleDict, x: torch.Tensor, dropout: float, beta: float, noise: torch.Generator
-) -> torch.Tensor:
+def _elbo(net: nn.ModuleDict, x: torch.Tensor, dropout: float, beta: float, noise: torch.Generator) -> torch.Tensor:
     """Negative ELBO (Eq. 8): multinomial log-likelihood plus beta times KL, mean over the batch."""
     kept = torch.rand(x.shape, generator=noise, device=x.device) >= dropout
     mean, log_var = _encode(net, F.normalize(x) * kept / (1 - dropout))
@@ -143,7 +141,9 @@ class Vae:
             scores = _decode(self.net, mean)
         return scores if items is None else scores.gather(1, items)
 
-    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
+    def soft(
+        self, groups: list[tuple[torch.Tensor, torch.Tensor]]
+    ) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
         """Score soft edits of the same histories many times: keeps Float[B, S, L] -> logits Float[B, S], per group.
 
         A group is (histories Long[B, L], targets Long[B, S]). Only the columns of a history enter the first layer and
@@ -162,7 +162,9 @@ class Vae:
 
         def scores(keeps: list[torch.Tensor]) -> list[torch.Tensor]:
             first = torch.cat([(keep @ row).flatten(0, 1) for keep, row in zip(keeps, rows, strict=True)])
-            square = torch.cat([(keep.square() * real).sum(2).flatten() for keep, real in zip(keeps, here, strict=True)])
+            square = torch.cat(
+                [(keep.square() * real).sum(2).flatten() for keep, real in zip(keeps, here, strict=True)]
+            )
             hidden = torch.tanh(torch.addcmul(net["input"].bias, first, square.clamp_min(1e-24).rsqrt()[:, None]))
             up = torch.tanh(net["up"](F.linear(hidden, code, code_bias)))
             flat = torch.linalg.vecdot(up, out) + out_bias

@@ -34,7 +34,9 @@ class SasRec:
     heads: int = param(1, "Attention heads; must divide the width", low=1, high=64)
     max_len: int = param(200, "Items of the history that are looked at, the latest", unit="items", low=1, high=5000)
     dropout: float = param(0.2, "Share of activations dropped in training", low=0.0, high=0.95)
-    loss: str = param("ce", "ce: cross-entropy over all items; bce: published, one random negative", choices=("ce", "bce"))
+    loss: str = param(
+        "ce", "ce: cross-entropy over all items; bce: published, one random negative", choices=("ce", "bce")
+    )
     lr: float = param(1e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     batch: int = param(128, "Users in a batch", unit="users", low=1, high=100_000)
     epochs: int = param(200, "Most passes over the users", low=1, high=100_000)
@@ -170,11 +172,13 @@ class Encoder(nn.Module):
         self.start = nn.Parameter(torch.zeros(dim))
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(dim, eps=1e-8)
-        for weight in self.parameters():
+        for name, weight in self.named_parameters():
             if weight.ndim == 2:
                 nn.init.xavier_normal_(weight, generator=random)
             elif weight is self.start:
                 nn.init.normal_(weight, std=dim**-0.5, generator=random)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
 
     def embed(self, items: torch.Tensor) -> torch.Tensor:
         """Float[B, 1 + L, d]: the start token, then the items Long[B, L] (left-aligned, PAD is a zero vector)."""

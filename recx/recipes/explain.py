@@ -50,7 +50,9 @@ class Explain:
         explainer = self.explainer.build()
         missing = explainer.needs_of_world - world.capabilities
         if missing:
-            raise BadInput(f"{self.explainer.name} needs {_in_words(missing)}, which {self.fit.model.name} does not have: choose another model or explainer.")
+            raise BadInput(
+                f"{self.explainer.name} needs {_in_words(missing)}, which {self.fit.model.name} does not have: choose another model or explainer."
+            )
         row = torch.arange(len(self.people), device=world.histories.device)
         top, _ = world.top_k(row, None, self.k)
         target = torch.tensor(
@@ -67,7 +69,9 @@ class Explain:
         if self.world not in WORLDS:
             raise BadInput(f"unknown world {self.world!r}: known are {', '.join(WORLDS)}.")
         if len(self.people) != len(self.targets):
-            raise BadInput(f"{len(self.people)} people and {len(self.targets)} targets were given: name one target each.")
+            raise BadInput(
+                f"{len(self.people)} people and {len(self.targets)} targets were given: name one target each."
+            )
         if any(person.without for person in self.people):
             raise BadInput("switched-off items cannot be explained: explain the whole history.")
 
@@ -77,9 +81,13 @@ class Explain:
         code = int(top[b, 0]) if name is None else data.item_code(name)
         title = data.items["title"].iloc[code]
         if code in case.histories[b]:
-            raise BadInput(f"{title!r} is already in the history, so it is not recommended: choose an item of the list.")
+            raise BadInput(
+                f"{title!r} is already in the history, so it is not recommended: choose an item of the list."
+            )
         if code not in top[b]:
-            raise BadInput(f"{title!r} is not in the top {self.k}: choose an item of the list, a larger k, or ask why not.")
+            raise BadInput(
+                f"{title!r} is not in the top {self.k}: choose an item of the list, a larger k, or ask why not."
+            )
         return code
 
     def _explanation(
@@ -155,7 +163,9 @@ def _named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str
     if "per_item" in details:
         named["per_item"] = [row(c) | {"value": _finite(v)} | _rank(more) for c, v, *more in details["per_item"]]
     if "rules" in details:
-        named["rules"] = [row(rule["column"]) | {k: v for k, v in rule.items() if k != "column"} for rule in details["rules"]]
+        named["rules"] = [
+            row(rule["column"]) | {k: v for k, v in rule.items() if k != "column"} for rule in details["rules"]
+        ]
     return named
 
 

@@ -55,7 +55,9 @@ class Judge:
         explainer = self.explainer.build()
         missing = explainer.needs_of_world - world.capabilities
         if missing:
-            raise BadInput(f"{self.explainer.name} cannot explain {self.fit.model.name}: it lacks {', '.join(missing)}.")
+            raise BadInput(
+                f"{self.explainer.name} cannot explain {self.fit.model.name}: it lacks {', '.join(missing)}."
+            )
         findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=get, progress=progress)
         table = {
             "user": row.cpu().numpy(),

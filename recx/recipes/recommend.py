@@ -111,7 +111,8 @@ class WhyNot:
         score = world.scores(row, keep, target[:, None].to(base.device))[:, 0]
         _, top = world.top_k(row[:1], base, self.k)
         effects = [
-            item_row(data, int(case.histories[0, c])) | {"effect": float(score[i] - score[0]), "rank_without": int(rank[i])}
+            item_row(data, int(case.histories[0, c]))
+            | {"effect": float(score[i] - score[0]), "rank_without": int(rank[i])}
             for i, c in enumerate(columns, 1)
         ]
         return item_row(data, code) | {

@@ -18,8 +18,17 @@ from recx.recipes._recipe import Get, plain_get
 from recx.worlds.edited import EditedWorld
 
 
-def run(progress: Progress = quiet, *, get: Get = plain_get, users: int = 100, k: int = 5, steps: int = 3000,
-        slow_pairs: int = 3, slow_steps: int = 300, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+def run(
+    progress: Progress = quiet,
+    *,
+    get: Get = plain_get,
+    users: int = 100,
+    k: int = 5,
+    steps: int = 3000,
+    slow_pairs: int = 3,
+    slow_steps: int = 300,
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """`{bench, ours_s, baseline_s, ratio, baseline, work, max_abs_diff, ...}`; slow sides are extrapolated and say so.
 
     `baseline_s`: the published form, one pair at a time, the whole [n_items, 2] variable, all outputs. `batch_1_s`: our
@@ -100,7 +109,7 @@ def _difference(scorer: Vae, world: EditedWorld, row: torch.Tensor, target: torc
     full = torch.zeros(n, targets.shape[1], scorer.n_items + 1, device=target.device)
     full.scatter_(2, history.remainder(scorer.n_items + 1)[:, None].expand_as(keep), keep)
     plain = dense_scores(scorer, full[:, :, :-1].flatten(0, 1)).view(*targets.shape, -1)
-    return float((ours - plain.gather(2, targets[:, :, None])[:, :, 0]).abs().max())
+    return (ours - plain.gather(2, targets[:, :, None])[:, :, 0]).detach().abs().max().item()
 
 
 def _seconds(work: Any) -> float:

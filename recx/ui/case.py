@@ -89,13 +89,18 @@ def _timeline(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], off: 
         alt=f"Timeline of {len(rows)} history items by genre, oldest left.",
     )
     points = event["selection"]["points"] if event else []
-    picked = [str(point["customdata"][0] if isinstance(point["customdata"], (list, tuple)) else point["customdata"]) for point in points]
+    picked = [_item_of(point) for point in points if point.get("customdata")]
     if picked and picked != st.session_state.get("timeline_seen"):
         toggle(picked[0])
     if picked != st.session_state.get("timeline_seen"):
         st.session_state["timeline_seen"] = picked
         if picked:
             st.rerun(scope="app")
+
+
+def _item_of(point: Mapping[str, Any]) -> str:
+    own = point["customdata"]
+    return str(own[0] if isinstance(own, (list, tuple)) else own)
 
 
 def toggle(item: str) -> None:
@@ -124,7 +129,7 @@ def _switches(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], named
     st.session_state["strip"] = [item for item in titles if item not in off]
     st.pills(
         "History items (lit = kept)", list(titles), selection_mode="multi", key="strip", on_change=_take_strip, args=(list(titles),),
-        format_func=lambda item: _pill(titles[item], lanes, item in named), label_visibility="collapsed",
+        format_func=lambda item: _pill(titles[item], lanes), label_visibility="collapsed",
     )
 
 
@@ -133,9 +138,9 @@ def _strip_words(n: int, shown: int, off: int) -> str:
     return state + (f" · showing {shown:,} of {n:,}" if shown < n else "")
 
 
-def _pill(row: Mapping[str, Any], lanes: Mapping[str, str], named: bool) -> str:
-    label = text.md(text.named(row["title"], row["year"]))
-    return f":{palette.colour_name(row['genres'], lanes)}[●] {f'**{label}**' if named else label}"
+def _pill(row: Mapping[str, Any], lanes: Mapping[str, str]) -> str:
+    """The label of a switch; it must not depend on what is chosen, because the browser answers with labels."""
+    return f":{palette.colour_name(row['genres'], lanes)}[●] {text.md(text.named(row['title'], row['year']))}"
 
 
 def _take_strip(shown: list[str]) -> None:

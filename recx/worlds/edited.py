@@ -63,7 +63,9 @@ class EditedWorld:
         width = self.n_items if items is None else items.shape[1]
         out = torch.empty(len(row), width, device=self.histories.device)
         for part in self._blocks(len(row)):
-            out[part] = self._score(row[part], None if keep is None else keep[part], None if items is None else items[part])
+            out[part] = self._score(
+                row[part], None if keep is None else keep[part], None if items is None else items[part]
+            )
         return out
 
     def scores_of(self, histories: torch.Tensor, row: torch.Tensor, items: torch.Tensor | None = None) -> torch.Tensor:

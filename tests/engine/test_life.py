@@ -56,13 +56,13 @@ def test_a_damaged_address_file_is_no_engine(home, text):
     assert cluster.card() is None
 
 
-def test_an_address_that_swallows_everything_is_given_up_within_seconds(home, monkeypatch):
+def test_an_address_that_swallows_everything_is_known_at_once(home, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         monkeypatch.setenv("RECX_SCHEDULER", f"tcp://127.0.0.1:{deaf.getsockname()[1]}")
         start = time.monotonic()
-        with pytest.raises(EngineGone, match="does not answer"):
+        with pytest.raises(EngineGone, match="no engine answers"):
             Engine.connect().ask(Probe())
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 1.5
 
 
 def test_kill_9_leaves_no_worker_and_an_interrupted_job_that_is_asked_again(home):

@@ -32,7 +32,9 @@ def checkerboard(n_users: int = 40, n_items: int = 30) -> Interactions:
     return events_of(rows, n_items)
 
 
-@pytest.mark.parametrize("model", [Ease(l2=1.0), MultVae(hidden=32, latent=8, epochs=150, lr=1e-2), SasRec(dim=16, epochs=60, lr=5e-3)])
+@pytest.mark.parametrize(
+    "model", [Ease(l2=1.0), MultVae(hidden=32, latent=8, epochs=150, lr=1e-2), SasRec(dim=16, epochs=60, lr=5e-3)]
+)
 def test_checkerboard_tastes_are_learnt(model: object) -> None:
     data = checkerboard()
     scorer = model.fit(data)
@@ -68,7 +70,9 @@ def test_sasrec_memorises_planted_sequences(loss: str) -> None:
     """64 random sequences of 12 over 200 items: every next item follows from what came before (HR@1 >= 0.95)."""
     stream = np.random.default_rng(3)
     rows = [stream.permutation(200)[:12].tolist() for _ in range(64)]
-    model = SasRec(dim=64, dropout=0.0, lr=3e-3, batch=64, epochs=160 if loss == "ce" else 500, loss=loss, max_seconds=60)
+    model = SasRec(
+        dim=64, dropout=0.0, lr=3e-3, batch=64, epochs=160 if loss == "ce" else 500, loss=loss, max_seconds=60
+    )
     scorer = model.fit(events_of(rows, 200))
     cases = Heldout(np.arange(64), pad([np.asarray(r[:-1]) for r in rows]), np.asarray([[r[-1]] for r in rows]))
     top = scorer.score(torch.as_tensor(cases.histories)).scatter(1, torch.as_tensor(cases.histories), -1e9).argmax(1)
@@ -147,5 +151,7 @@ def test_multvae_reaches_the_published_accuracy_on_ml_100k() -> None:
     for seed in range(5):
         fit = fit_of("ml-100k", "multvae", split="held-out-users", seed=seed)
         split = plain_get(fit.split_data)
-        values.append(evaluate(fit.model.build().fit(split.train, valid=split.valid, seed=seed), split.test)["ndcg@100"])
+        values.append(
+            evaluate(fit.model.build().fit(split.train, valid=split.valid, seed=seed), split.test)["ndcg@100"]
+        )
     assert 0.45 <= np.mean(values) <= 0.49, values

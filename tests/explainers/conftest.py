@@ -1,0 +1,73 @@
+"""Worlds small enough that every set of history items can be tried."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from recx.core import device as devices
+from recx.data.interactions import PAD, Interactions
+from recx.models.ease import ItemWeights
+from recx.models.multvae import Vae
+from recx.worlds.edited import EditedWorld
+
+
+def world_of(kind: str, seed: int = 0, people: int = 4, length: int = 7, n_items: int = 25) -> EditedWorld:
+    """Random weights; `ease` is additive, `multvae` is not; the second person has a shorter history."""
+    stream = torch.Generator().manual_seed(seed)
+    histories = torch.stack([torch.randperm(n_items, generator=stream)[:length] for _ in range(people)])
+    histories[1, :3] = PAD
+    if kind == "ease":
+        scorer = ItemWeights(torch.randn(n_items, n_items, generator=stream))
+    else:
+        scorer = Vae.start(n_items, 16, 8, devices.generator(seed), torch.device("cpu"))
+        for layer in scorer.net.values():
+            layer.weight.data.mul_(3)
+    return EditedWorld(scorer, histories, population=population(n_items, seed))
+
+
+def population(n_items: int, seed: int) -> Interactions:
+    stream = np.random.default_rng(seed)
+    rows = [np.sort(stream.choice(n_items, stream.integers(2, 9), replace=False)) for _ in range(50)]
+    user = np.repeat(np.arange(50), [len(r) for r in rows]).astype(np.int32)
+    users = pd.DataFrame({"id": [str(u) for u in range(50)]})
+    items = pd.DataFrame({"id": [str(i) for i in range(n_items)], "title": [f"Item {i}" for i in range(n_items)]})
+    return Interactions("made", user, np.concatenate(rows).astype(np.int32), users, items)
+
+
+def columns_of(world: EditedWorld, row: int) -> list[int]:
+    return [c for c, item in enumerate(world.histories[row].tolist()) if item != PAD]
+
+
+def plain_rank(world: EditedWorld, row: int, kept: set[int], target: int) -> int:
+    """The place of a target by a loop over the catalogue, with the columns `kept` as history."""
+    history = torch.tensor([[int(world.histories[row, c]) for c in sorted(kept)] or [PAD]])
+    scores = world.scorer.score(history)[0].tolist()
+    free = [i for i in range(world.n_items) if i not in world.histories[row]]
+    return 1 + sum(scores[i] >= scores[target] for i in free if i != target)
+
+
+def does(world: EditedWorld, row: int, target: int, named: set[int], k: int, goal: str) -> bool:
+    """Whether a set of columns meets a goal, tried by hand."""
+    own = set(columns_of(world, row))
+    out = plain_rank(world, row, own - named, target) > k
+    return out and (goal == "necessary" or plain_rank(world, row, named, target) <= k)
+
+
+def smallest(world: EditedWorld, row: int, target: int, k: int, goal: str) -> int | None:
+    """The size of the smallest set that meets a goal, by trying all."""
+    own = columns_of(world, row)
+    for size in range(1, len(own) + 1):
+        if any(does(world, row, target, set(named), k, goal) for named in combinations(own, size)):
+            return size
+    return None
+
+
+def pairs_of(world: EditedWorld, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Everybody with each item of their top k."""
+    rows = torch.arange(len(world.histories))
+    top, _ = world.top_k(rows, None, k)
+    return rows.repeat_interleave(k), top.flatten()

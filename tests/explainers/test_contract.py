@@ -1,0 +1,90 @@
+"""Every explainer keeps the contract; each test runs on all that are discovered."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from recx.core import registry
+from recx.explainers._check import check
+from recx.explainers._explanation import Finding
+from tests.explainers.conftest import columns_of, does, pairs_of, plain_rank, world_of
+
+QUICK = {"steps": 60, "max_calls": 300}
+
+
+@pytest.fixture(params=registry.names("explainers"))
+def explainer(request: pytest.FixtureRequest) -> Any:
+    cls = registry.load("explainers", request.param)
+    return cls(**{name: value for name, value in QUICK.items() if name in cls.__dataclass_fields__})
+
+
+def without_time(findings: list[Finding]) -> list[Finding]:
+    said = lambda text: text.rsplit(";", 1)[0]  # noqa: E731
+    return [dataclasses.replace(f, seconds=0.0, searched=said(f.searched)) for f in findings]
+
+
+@pytest.mark.parametrize("kind", ["ease", "multvae"])
+def test_findings_name_history_items_once_and_leave_the_world_alone(explainer: Any, kind: str) -> None:
+    world = world_of(kind)
+    before = world.histories.clone()
+    row, target = pairs_of(world, 3)
+    findings = explainer.explain(world, row, target, 3, seed=0)
+    assert len(findings) == len(row) == 12
+    assert torch.equal(world.histories, before)
+    for p, finding in enumerate(findings):
+        assert set(finding.positions) <= set(columns_of(world, int(row[p])))
+        assert len(set(finding.positions)) == len(finding.positions) == len(finding.weights)
+        assert finding.searched
+        assert finding.seconds >= 0
+    assert any(finding.positions for finding in findings)
+
+
+def test_same_seed_same_answer_and_one_pair_alone_equals_it_in_a_batch(explainer: Any) -> None:
+    world = world_of("ease")
+    row, target = pairs_of(world, 3)
+    whole = without_time(explainer.explain(world, row, target, 3, seed=5))
+    assert without_time(explainer.explain(world, row, target, 3, seed=5)) == whole
+    for p in range(0, len(row), 4):
+        alone = without_time(explainer.explain(world, row[p : p + 1], target[p : p + 1], 3, seed=5))[0]
+        assert alone.positions == whole[p].positions
+        assert alone.weights == pytest.approx(whole[p].weights, abs=1e-5)
+
+
+def test_somebody_without_history_gets_no_reason_and_no_error(explainer: Any) -> None:
+    world = world_of("ease")
+    world.histories[0] = -1
+    findings = explainer.explain(world, torch.tensor([0]), torch.tensor([3]), 3, seed=0)
+    assert [finding.positions for finding in findings] == [()]
+
+
+@pytest.mark.parametrize("kind", ["ease", "multvae"])
+def test_the_verdict_is_what_a_plain_run_gives(explainer: Any, kind: str) -> None:
+    """Ranks, necessity, sufficiency and minimality, each tried again by a loop."""
+    world, k = world_of(kind), 3
+    row, target = pairs_of(world, k)
+    findings = explainer.explain(world, row, target, k, seed=0)
+    for p, (finding, verdict) in enumerate(zip(findings, check(world, row, target, k, findings), strict=True)):
+        r, t, own, named = int(row[p]), int(target[p]), set(columns_of(world, int(row[p]))), set(finding.positions)
+        assert verdict.rank_before == plain_rank(world, r, own, t) <= k
+        assert verdict.margin_before > 0
+        if not named:
+            assert verdict.rank_after is verdict.minimal is verdict.replacement is None
+            continue
+        assert verdict.rank_after == plain_rank(world, r, own - named, t)
+        assert verdict.rank_only == plain_rank(world, r, named, t)
+        assert (verdict.margin_after > 0) == (verdict.rank_after <= k)
+        if verdict.rank_after > k:
+            assert verdict.replacement is not None
+            assert (
+                plain_rank(world, r, own, verdict.replacement)
+                > k
+                >= plain_rank(world, r, own - named, verdict.replacement)
+            )
+        if verdict.minimal == "proved":
+            assert does(world, r, t, named, k, finding.goal)
+            smaller = [named - {c} for c in named] + [{c} for c in named if len(named) > 1]
+            assert not any(does(world, r, t, subset, k, finding.goal) for subset in smaller if subset)

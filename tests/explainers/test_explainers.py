@@ -1,0 +1,149 @@
+"""What each explainer must find, from outside its own code: all sets tried, closed forms, mlxtend."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pandas as pd
+import pytest
+import torch
+from mlxtend.frequent_patterns import apriori, association_rules
+
+from recx.data.pairs import incidence
+from recx.explainers.association import Association
+from recx.explainers.lcer import Lcer
+from recx.explainers.leave_one_out import LeaveOneOut
+from recx.explainers.minimal import Minimal
+from tests.explainers.conftest import columns_of, does, pairs_of, smallest, world_of
+
+
+@pytest.mark.parametrize("goal", ["both", "necessary"])
+@pytest.mark.parametrize("kind", ["ease", "multvae"])
+@pytest.mark.parametrize("seed", range(6))
+def test_minimal_finds_the_smallest_set_of_all(goal: str, kind: str, seed: int) -> None:
+    """All 127 sets of a history of 7 are tried by hand."""
+    world, k = world_of(kind, seed), 3
+    row, target = pairs_of(world, k)
+    for p, finding in enumerate(Minimal(goal=goal).explain(world, row, target, k)):
+        best = smallest(world, int(row[p]), int(target[p]), k, goal)
+        assert len(finding.positions) == (best or 0)
+        if best:
+            assert does(world, int(row[p]), int(target[p]), set(finding.positions), k, goal)
+            assert finding.details["smallest"] == "proved"
+        else:
+            assert "no set" in finding.searched
+
+
+def test_minimal_under_a_small_budget_says_that_nothing_is_proved() -> None:
+    world, k = world_of("multvae", 2, people=6, length=20, n_items=60), 3
+    row, target = pairs_of(world, k)
+    findings = Minimal(max_calls=60, chunk=8).explain(world, row, target, k)
+    long = [(p, f) for p, f in enumerate(findings) if len(f.positions) > 2]
+    assert long, "the budget must be too small for some pair"
+    for p, finding in long:
+        assert finding.details["smallest"] == "not proved"
+        assert finding.proved is None
+        assert does(world, int(row[p]), int(target[p]), set(finding.positions), k, "both")
+
+
+def test_leave_one_out_effects_are_the_weights_of_an_additive_model() -> None:
+    world = world_of("ease")
+    row, target = pairs_of(world, 3)
+    for p, finding in enumerate(LeaveOneOut().explain(world, row, target, 3)):
+        weights = {
+            c: float(world.scorer.weights[world.histories[row[p], c], target[p]])
+            for c in columns_of(world, int(row[p]))
+        }
+        effects = {c: effect for c, effect, _ in finding.details["per_item"]}
+        assert effects == pytest.approx(weights, abs=1e-5)
+        assert finding.positions == (max(weights, key=weights.__getitem__),)
+
+
+def test_association_measures_equal_mlxtend() -> None:
+    """Every rule of one item each, on the same transactions."""
+    world = world_of("ease")
+    table = pd.DataFrame(incidence(world.population).toarray().astype(bool))
+    frequent = apriori(table, min_support=1e-9, max_len=2)
+    rules = association_rules(frequent, metric="confidence", min_threshold=0.0)
+    rules = rules[(rules["antecedents"].str.len() == 1) & (rules["consequents"].str.len() == 1)]
+    theirs = {(min(r.antecedents), min(r.consequents)): r for r in rules.itertuples()}
+    row, target = pairs_of(world, 3)
+    seen = 0
+    for p, finding in enumerate(
+        Association(min_support=0, min_confidence=0, min_lift=0).explain(world, row, target, 3)
+    ):
+        for rule in finding.details.get("rules", []):
+            other = theirs[int(world.histories[row[p], rule["column"]]), int(target[p])]
+            for name in ("support", "confidence", "lift", "leverage"):
+                assert rule[name] == pytest.approx(getattr(other, name), abs=1e-6)
+            assert rule["conviction"] == pytest.approx(min(other.conviction, 1e12), rel=1e-5)
+            seen += 1
+    assert seen > 20
+
+
+def test_association_keeps_to_its_thresholds() -> None:
+    world = world_of("ease")
+    row, target = pairs_of(world, 3)
+    for finding in Association(min_support=0.04, min_confidence=0.3, min_lift=1.2).explain(world, row, target, 3):
+        for rule in finding.details.get("rules", []):
+            assert rule["support"] >= 0.04
+            assert rule["confidence"] >= 0.3
+            assert rule["lift"] > 1.2
+    assert not any(f.positions for f in Association(min_lift=1e6).explain(world, row, target, 3))
+
+
+@pytest.mark.parametrize("kind", ["ease", "multvae"])
+def test_lcer_reaches_the_lowest_loss_of_all_sets(kind: str) -> None:
+    """Eq. 12 for all 128 sets of a history of 7, by hand, against the best of 1,500 samples."""
+    world, k = world_of(kind, 1), 3
+    row, target = pairs_of(world, k)
+    recipe = Lcer(steps=1500, lam=0.05, alpha=0.2)
+    for p, finding in enumerate(recipe.explain(world, row, target, k)):
+        limit = finding.details["threshold"]
+
+        def loss(named: tuple[int, ...], p: int = p, limit: float = limit) -> float:
+            keep = world.histories[row[p]] >= 0
+            keep[list(named)] = False
+            score = float(world.scores(row[p : p + 1], keep[None], target[p : p + 1, None]))
+            return max(0.0, recipe.alpha + score - limit) + recipe.lam * len(named)
+
+        own = columns_of(world, int(row[p]))
+        best = min(loss(named) for size in range(len(own) + 1) for named in combinations(own, size))
+        if finding.details["validity"]:
+            assert loss(finding.positions) == pytest.approx(best, abs=1e-4)
+            assert finding.details["score_after"] <= limit
+            assert all(0 < weight < 1 for weight in finding.weights)
+
+
+def test_lcer_threshold_is_the_score_of_the_next_item_in_the_list() -> None:
+    world, k = world_of("multvae"), 3
+    row, target = pairs_of(world, k)
+    _, scores = world.top_k(torch.arange(4), None, k + 1)
+    findings = Lcer(steps=5).explain(world, row, target, k)
+    assert [f.details["threshold"] for f in findings] == pytest.approx(scores[:, -1].repeat_interleave(k).tolist())
+
+
+def test_lcer_by_importance_names_items_above_one_half() -> None:
+    world = world_of("ease", 3)
+    row, target = pairs_of(world, 3)
+    findings = Lcer(steps=3000, lr=0.01, answer="importance").explain(world, row, target, 3)
+    named = [f for f in findings if f.positions]
+    assert named
+    for finding in named:
+        assert all(weight > 0.5 for weight in finding.weights)
+        assert {c for c, weight in finding.details["per_item"] if weight > 0.5} == set(finding.positions)
+
+
+@pytest.mark.gpu
+def test_lcer_on_cuda_gives_the_same_sets() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA on this machine")
+    from recx.models.ease import ItemWeights
+    from recx.worlds.edited import EditedWorld
+
+    world = world_of("ease")
+    there = EditedWorld(ItemWeights(world.scorer.weights.cuda()), world.histories)
+    row, target = pairs_of(world, 3)
+    here = Lcer(steps=200).explain(world, row, target, 3)
+    on_gpu = Lcer(steps=200).explain(there, row.cuda(), target.cuda(), 3)
+    assert sum(a.positions == b.positions for a, b in zip(here, on_gpu, strict=True)) >= 11

@@ -1,0 +1,76 @@
+"""Ranking metrics against closed forms and scikit-learn, and chance by a random scorer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import ndcg_score
+
+from recx.data.interactions import Heldout
+from recx.metrics import ranking
+from recx.metrics.evaluate import evaluate, per_case
+
+
+def test_a_perfect_list_scores_one_and_an_empty_one_zero() -> None:
+    relevant = torch.tensor([[3, 4, -1], [7, -1, -1]])
+    perfect = ranking.hits(torch.tensor([[4, 3, 9], [7, 1, 2]]), relevant)
+    n = (relevant >= 0).sum(1)
+    assert ranking.ndcg_at(perfect, n, 3).tolist() == pytest.approx([1.0, 1.0])
+    assert ranking.recall_at(perfect, n, 3).tolist() == [1.0, 1.0]
+    nothing = ranking.hits(torch.tensor([[1, 2, 9], [0, 1, 2]]), relevant)
+    assert ranking.ndcg_at(nothing, n, 3).tolist() == [0.0, 0.0]
+    assert ranking.hr_at(nothing, 3).tolist() == [0.0, 0.0]
+
+
+def test_padding_is_not_a_hit() -> None:
+    assert not ranking.hits(torch.tensor([[-1, 2]]), torch.tensor([[5, -1]])).any()
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_ndcg_equals_scikit_learn(k: int) -> None:
+    stream = np.random.default_rng(0)
+    scores, truth = stream.normal(size=(20, 15)), (stream.random((20, 15)) < 0.3).astype(int)
+    truth[truth.sum(1) == 0, 0] = 1
+    relevant = torch.as_tensor(np.where(truth, np.arange(15), -1))
+    top = torch.as_tensor(np.argsort(-scores, axis=1)[:, :k].copy())
+    ours = ranking.ndcg_at(ranking.hits(top, relevant), torch.as_tensor(truth.sum(1)), k).mean()
+    assert float(ours) == pytest.approx(ndcg_score(truth, scores, k=k), abs=1e-6)
+
+
+class Made:
+    """Scores given by hand."""
+
+    def __init__(self, scores: torch.Tensor) -> None:
+        self.scores, self.n_items, self.device = scores, scores.shape[1], torch.device("cpu")
+
+    def score(self, histories: torch.Tensor, users: Any = None, items: Any = None) -> torch.Tensor:
+        return self.scores[users].clone()
+
+
+def test_a_random_scorer_scores_chance() -> None:
+    """One target among 50 free items: HR@10 is 10/50, NDCG@10 the mean of its gains; within 4 standard errors."""
+    n = 20_000
+    scores = torch.rand(n, 60, generator=torch.Generator().manual_seed(0))
+    cases = Heldout(np.arange(n), np.tile(np.arange(10), (n, 1)), np.full((n, 1), 30))
+    table = per_case(Made(scores), cases, names=("hr@10", "ndcg@10"))
+    assert float(table["hr@10"].mean()) == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / n) ** 0.5)
+    gain = sum(1 / np.log2(place + 1) for place in range(1, 11)) / 50
+    assert float(table["ndcg@10"].mean()) == pytest.approx(gain, abs=4 * 0.3 / n**0.5)
+
+
+def test_seen_items_are_out_and_ties_do_not_favour_the_target() -> None:
+    cases = Heldout(np.array([0, 1]), np.array([[0, 1], [0, 1]]), np.array([[2], [2]]))
+    seen_best = torch.tensor([[9.0, 8.0, 1.0, 0.5, 0.2], [9.0, 8.0, 1.0, 1.0, 1.0]])
+    hit = per_case(Made(seen_best), cases, names=("hr@1", "hr@2", "hr@3"))
+    assert hit["hr@1"].tolist() == [1.0, 0.0]
+    assert hit["hr@2"].tolist() == [1.0, 0.0]
+    assert hit["hr@3"].tolist() == [1.0, 1.0]
+
+
+def test_evaluate_reports_every_metric_and_n() -> None:
+    cases = Heldout(np.array([0]), np.array([[0]]), np.array([[1]]))
+    report = evaluate(Made(torch.tensor([[0.0, 5.0, 1.0]])), cases)
+    assert report == {"hr@10": 1.0, "ndcg@10": 1.0, "ndcg@100": 1.0, "recall@20": 1.0, "recall@50": 1.0, "n": 1}

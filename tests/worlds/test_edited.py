@@ -1,0 +1,122 @@
+"""The edited-history world against a plain loop, and its conventions by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recx.core.errors import BadInput
+from recx.data.interactions import PAD
+from recx.models._scorer import compact
+from recx.models.ease import ItemWeights
+from recx.worlds import edited
+from recx.worlds.edited import EditedWorld
+
+
+def random_world(n_items: int = 30, people: int = 6, length: int = 9, seed: int = 0) -> EditedWorld:
+    stream = torch.Generator().manual_seed(seed)
+    weights = torch.randn(n_items, n_items, generator=stream)
+    histories = torch.stack([torch.randperm(n_items, generator=stream)[:length] for _ in range(people)])
+    histories[1, :4] = PAD
+    return EditedWorld(ItemWeights(weights), histories)
+
+
+def random_edits(world: EditedWorld, n: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    stream = torch.Generator().manual_seed(seed)
+    row = torch.randint(len(world.histories), (n,), generator=stream)
+    return row, torch.rand(n, world.histories.shape[1], generator=stream) > 0.4
+
+
+def plain_scores(world: EditedWorld, row: int, keep: list[bool]) -> list[float]:
+    items = [int(i) for i, k in zip(world.histories[row], keep, strict=True) if k and i != PAD]
+    return [sum(float(world.scorer.weights[i, t]) for i in items) for t in range(world.n_items)]
+
+
+def test_scores_rank_and_top_k_equal_a_plain_loop() -> None:
+    world = random_world()
+    row, keep = random_edits(world, 40)
+    target = torch.tensor([next(i for i in range(30) if i not in world.histories[r]) for r in row.tolist()])
+    scores = world.scores(row, keep)
+    rank, margin = world.rank_and_margin(row, keep, target, 4)
+    items, values = world.top_k(row, keep, 4)
+    for s in range(40):
+        plain = plain_scores(world, int(row[s]), keep[s].tolist())
+        assert scores[s].tolist() == pytest.approx(plain, abs=1e-5)
+        free = [i for i in range(30) if i not in world.histories[row[s]]]
+        best = sorted(free, key=lambda i: (-plain[i], i))
+        assert items[s].tolist() == best[:4]
+        assert values[s].tolist() == pytest.approx([plain[i] for i in best[:4]], abs=1e-5)
+        assert rank[s] == best.index(int(target[s])) + 1
+        others = [i for i in best if i != target[s]]
+        assert margin[s] == pytest.approx(plain[int(target[s])] - plain[others[3]], abs=1e-5)
+
+
+def test_blocks_do_not_change_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = random_world()
+    row, keep = random_edits(world, 25)
+    target = torch.zeros(25, dtype=torch.long)
+    whole = world.rank_and_margin(row, keep, target, 3), world.top_k(row, keep, 3)
+    monkeypatch.setattr(edited, "BLOCK_BYTES", 4 * 8 * 30 * 4)
+    again = world.rank_and_margin(row, keep, target, 3), world.top_k(row, keep, 3)
+    for one, two in zip(whole, again, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_a_removed_item_is_a_candidate_only_as_published() -> None:
+    """Item 0 takes place 1 once it is taken out of the input: LCER's convention counts it, ours does not."""
+    weights = torch.zeros(4, 4)
+    weights[1, 0], weights[1, 2], weights[1, 3] = 9.0, 5.0, 1.0
+    world = EditedWorld(ItemWeights(weights), torch.tensor([[0, 1]]))
+    row, keep, target = torch.tensor([0]), torch.tensor([[False, True]]), torch.tensor([2])
+    assert world.rank(row, keep, target, "app").tolist() == [1]
+    assert world.rank(row, keep, target, "as-published").tolist() == [2]
+    assert world.top_k(row, keep, 1, "app")[0].tolist() == [[2]]
+    assert world.top_k(row, keep, 1, "as-published")[0].tolist() == [[0]]
+    with pytest.raises(BadInput, match="app or as-published"):
+        world.rank(row, keep, target, "paper")
+
+
+def test_ties_are_against_the_target_and_lists_are_stable() -> None:
+    world = EditedWorld(ItemWeights(torch.zeros(5, 5)), torch.tensor([[4]]))
+    row = torch.tensor([0])
+    assert world.rank(row, None, torch.tensor([0])).tolist() == [4]
+    assert world.top_k(row, None, 3)[0].tolist() == [[0, 1, 2]]
+    _, margin = world.rank_and_margin(row, None, torch.tensor([0]), 2)
+    assert margin.tolist() == [0.0]
+
+
+def test_deleting_nothing_changes_nothing_and_calls_are_counted() -> None:
+    world = random_world()
+    row = torch.arange(6)
+    full = world.histories >= 0
+    torch.testing.assert_close(world.scores(row, full), world.scores(row, None))
+    assert world.calls == 12
+
+
+def test_a_list_longer_than_the_candidates_ends_in_minus_infinity() -> None:
+    world = EditedWorld(ItemWeights(torch.zeros(3, 3)), torch.tensor([[0, 1]]))
+    items, scores = world.top_k(torch.tensor([0]), None, 3)
+    assert items[0, 0] == 2
+    assert scores[0, 1:].tolist() == [float("-inf")] * 2
+
+
+def test_replaced_histories() -> None:
+    world = random_world()
+    other = torch.tensor([[3, PAD, 5]])
+    expected = (world.scorer.weights[3] + world.scorer.weights[5])[None]
+    torch.testing.assert_close(world.scores_of(other, torch.tensor([2])), expected)
+
+
+def test_compact_closes_gaps_in_order() -> None:
+    histories = torch.tensor([[PAD, 7, 8, 9], [1, PAD, 2, PAD]])
+    keep = torch.tensor([[True, True, False, True], [True, True, True, True]])
+    assert compact(histories, keep).tolist() == [[PAD, PAD, 7, 9], [PAD, PAD, 1, 2]]
+
+
+def test_a_scorer_without_gradient_has_no_soft_world() -> None:
+    from recx.models.toppop import Popularity
+
+    world = EditedWorld(Popularity(torch.arange(4.0)), torch.tensor([[0]]))
+    assert "soft" not in world.capabilities
+    with pytest.raises(BadInput, match="not differentiable"):
+        world.soft([])
