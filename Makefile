@@ -28,7 +28,7 @@ test: install-dev  ## every test that is not slow (PYTEST_ARGS="-k sasrec")
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 test-slow: install-dev  ## the slow tests: full-size fits and studies
-	@$(PY) -m pytest -m slow $(PYTEST_ARGS)
+	@$(PY) -m pytest -m slow --timeout 3600 $(PYTEST_ARGS)
 
 lint: install-dev  ## style, format and types
 	@$(PY) -m ruff check .

@@ -6,7 +6,7 @@ import streamlit as st
 
 from recx.ui import frame, lean, state
 
-st.set_page_config(page_title="recx", page_icon=str(frame.ASSETS / "favicon.png"), layout="wide")
+st.set_page_config(page_title="recx", page_icon="☑️", layout="wide")
 frame.style()
 
 PAGES = [

@@ -32,7 +32,7 @@ def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draws from the default stream (dropout inside torch's own kernels) follow the seed; the stream is put back after."""
+    """Draws from the default stream (dropout inside torch's kernels) follow the seed; the stream is put back after."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)

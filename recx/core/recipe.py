@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
@@ -61,7 +61,7 @@ def clean(owner: str, form: list[dict[str, Any]], settings: Mapping[str, Any]) -
 def _typed(owner: str, row: dict[str, Any], value: Any) -> Any:
     """One value in the type of its field, or the sentence that says why not."""
     where = f"{owner}.{row['name']}"
-    readers = {"bool": _as_bool, "int": _as_int, "float": float, "str": str}
+    readers: dict[str, Callable[[Any], Any]] = {"bool": _as_bool, "int": _as_int, "float": float, "str": str}
     reader = readers.get(row["type"], readers.get(row["type"].split(" | ")[0], str))
     if value is None or (isinstance(value, str) and value.lower() == "none" and "None" in row["type"]):
         if "None" in row["type"]:
@@ -109,7 +109,7 @@ def _as_int(value: Any) -> int:
 class Named:
     """A discovered recipe by name, with the settings that differ from its defaults; torch-free.
 
-    `kind` is a discovery folder ("models", "explainers", "data.sources", ...); make one with `recx.core.registry.named`.
+    `kind` is a discovery folder ("models", "explainers", "data.sources"); make one with `recx.core.registry.named`.
     """
 
     kind: str

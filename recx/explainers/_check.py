@@ -1,4 +1,4 @@
-"""The check that every explanation passes through: the recommender is run again without the items, and with only them."""
+"""The check of every explanation: the recommender is run again without the items named, and with only them."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ class Explanation:
 class Finding:
     """What an explainer itself returns for one pair: columns of the history row, before the check and the titles.
 
-    `positions`: columns of `world.histories[row]`, empty when none was found; `weights` one per position. `details["per_item"]`: rows (column, effect, ...) about single history
+    `positions`: columns of `world.histories[row]`, empty when none was found; `weights` one per position.
+    `details["per_item"]`: rows (column, effect, ...) about single history
     items. `goal`: "necessary" (the set must take the target out) or "both" (and alone recommend it). `proved`: True
     when the search was exhaustive over all smaller sets, so no smaller set exists. `calls`: histories scored for it.
     """
@@ -81,4 +82,4 @@ class Finding:
 
 # An explainer is a frozen dataclass with
 #   paper: ClassVar[str]; needs_of_world: ClassVar[frozenset[str]] (capabilities beyond scores, rank, top_k)
-#   explain(world, row: Long[P], target: Long[P], k, *, seed=0, get=None, progress=quiet) -> list[Finding]   (P findings)
+#   explain(world, row: Long[P], target: Long[P], k, *, seed=0, get=None, progress=quiet) -> list[Finding], P of them

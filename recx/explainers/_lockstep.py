@@ -29,7 +29,7 @@ def run_together(
     plans: list[Generator[Ask, np.ndarray, Any]],
     progress: Progress,
 ) -> list[Any]:
-    """What each plan returns. A plan yields an Ask and is sent Float[S, 2]: (1 if the target is in the top k else 0, margin).
+    """What each plan returns. A plan yields an Ask and is sent Float[S, 2]: 1 if the target is in the top k, margin.
 
     `columns[p]` are the columns of the history row that plan p numbers 0..n-1.
     """

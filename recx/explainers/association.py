@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from recx.core.errors import BadInput
 from recx.core.progress import Progress, quiet
 from recx.core.recipe import param
 from recx.data.pairs import pair_counts
@@ -51,8 +52,11 @@ class Association:
     ) -> list[Finding]:
         """Findings of one item with the rule's measures and counts; no model call at all."""
         start = time.perf_counter()
-        counts = pair_counts(world.population)
-        n = int((np.diff(world.population.offsets) > 0).sum())
+        people = world.population
+        if people is None:
+            raise BadInput("association rules need the training histories: give the world a population.")
+        counts = pair_counts(people)
+        n = int((np.diff(people.offsets) > 0).sum())
         single = counts.diagonal()
         histories, targets = world.histories[row].cpu().numpy(), target.cpu().numpy()
         findings = [
@@ -74,7 +78,9 @@ class Association:
         searched = f"{len(items):,} rules over {n:,} histories; {int(passes.sum())} pass the thresholds"
         if not len(order):
             return Finding(searched=searched)
-        rules = [{"column": int(columns[j])} | {name: float(table[name][j]) for name in table} for j in order[:SHOWN]]
+        rules: list[dict[str, Any]] = [
+            {"column": int(columns[j])} | {name: float(table[name][j]) for name in table} for j in order[:SHOWN]
+        ]
         best = rules[0]
         details = {name: value for name, value in best.items() if name != "column"} | {"rules": rules}
         return Finding(positions=(best["column"],), weights=(best[self.by],), details=details, searched=searched)

@@ -16,14 +16,18 @@ from recx.explainers._layout import Layout
 from recx.worlds.edited import EditedWorld, SoftScores
 
 
+Answer = tuple[list[int], list[tuple[int, float]], float]
+"""Columns removed, all (column, importance), and the score without them."""
+
+
 @dataclass(frozen=True)
 class Lcer:
     """LCER: a counterfactual set found by learning which items to remove.
 
-    "Learning-based counterfactual explanations for recommendation", Eq. 7-12: each history item is removed with a learnt
+    "Learning-based counterfactual explanations for recommendation", Eq. 7-12: each item is removed with a learned
     probability (its importance), sampled by a straight-through Gumbel-softmax; the loss is
     max(0, alpha + g_i(x_cf) - g_{K+1}(x_f)) + lambda * number removed, minimised by Adam. As the public code does, the
-    answer is the sample of lowest loss among all steps (`answer = best-sample`); the paper's rule, importance above 0.5,
+    answer is the sample of lowest loss among all steps (`best-sample`); the paper's rule, importance above 0.5,
     is the other choice. Found means its own score condition g_i(x_cf) <= g_{K+1}(x_f): not a place in the list, which
     the check adds.
     """
@@ -54,7 +58,7 @@ class Lcer:
     ) -> list[Finding]:
         """Findings with the importance of each named item as its weight.
 
-        `details`: `score_after`, `threshold`, `validity` (the paper's score condition), `per_item` (column, importance).
+        `details`: `score_after`, `threshold`, `validity` (the paper's score condition), `per_item` (column, importance)
         All pairs share the noise of a column, so an answer does not depend on what else is in the batch.
         """
         start = time.perf_counter()
@@ -69,23 +73,24 @@ class Lcer:
                 progress(step / self.steps, f"step {step:,} of {self.steps:,}, {len(row):,} pairs")
         answers = self._answers(search, score, layout, world.histories.shape[1])
         seconds = (time.perf_counter() - start) / max(1, len(row))
-        return [self._finding(*answer, float(limit), seconds) for answer, limit in zip(answers, threshold, strict=True)]
+        limits = threshold.tolist()
+        return [self._finding(*answer, limit, seconds) for answer, limit in zip(answers, limits, strict=True)]
 
-    def _answers(self, search: Search, score: SoftScores, layout: Layout, width: int) -> list[Any]:
+    def _answers(self, search: Search, score: SoftScores, layout: Layout, width: int) -> list[Answer]:
         """(columns of the removed items, all (column, importance), score without them) for each pair, in its order."""
         importance = torch.sigmoid(-search.logit)
         removed = search.best if self.answer == "best-sample" else (importance > 0.5) & layout.here
         with torch.no_grad():
             after = score(layout.views((layout.here & ~removed).float()))
-        answers: list[Any] = [None] * layout.n_pairs
-        views = zip(layout.groups, layout.views(removed), layout.views(importance), after, strict=True)
-        for group, out, weight, scores in views:
-            out, weight, scores = out[group.slot].cpu(), weight[group.slot].cpu(), scores[group.slot].cpu()
-            real = layout.views(layout.here)[layout.groups.index(group)][group.slot].cpu()
+        answers: dict[int, Answer] = {}
+        flat = (layout.views(part) for part in (removed, importance, layout.here))
+        for group, *blocks, scores in zip(layout.groups, *flat, after, strict=True):
+            out, weight, real = (block[group.slot].cpu() for block in blocks)
             shift = width - out.shape[1]
-            for pair, o, w, s, r in zip(group.pairs.tolist(), out, weight, scores, real, strict=True):
-                answers[pair] = _named(o, w, r, shift) + (float(s),)
-        return answers
+            own = scores[group.slot].tolist()
+            for p, pair in enumerate(group.pairs.tolist()):
+                answers[pair] = (*_named(out[p], weight[p], real[p], shift), own[p])
+        return [answers[p] for p in range(layout.n_pairs)]
 
     def _finding(
         self, columns: list[int], per_item: list[tuple[int, float]], after: float, limit: float, seconds: float
@@ -98,11 +103,13 @@ class Lcer:
             details={"validity": valid, "score_after": after, "threshold": limit, "per_item": per_item},
             calls=self.steps,
             seconds=seconds,
-            searched=f"{self.steps:,} sampled sets; {'the score condition holds' if valid else 'none meets the condition'}",
+            searched=f"{self.steps:,} sampled sets; {'the score condition holds' if valid else 'none meets it'}",
         )
 
 
-def _named(removed: torch.Tensor, weight: torch.Tensor, real: torch.Tensor, shift: int) -> tuple[Any, Any]:
+def _named(
+    removed: torch.Tensor, weight: torch.Tensor, real: torch.Tensor, shift: int
+) -> tuple[list[int], list[tuple[int, float]]]:
     """Removed columns and all (column, importance), the most important first; `shift` columns were cut off the left."""
     columns = torch.nonzero(real)[:, 0].tolist()
     per_item = sorted(((c + shift, float(weight[c])) for c in columns), key=lambda one: (-one[1], one[0]))
@@ -152,6 +159,6 @@ class Search:
 
 
 def column_noise(rows: int, length: int, seed: int) -> torch.Tensor:
-    """Uniform Float[rows, length]: each column, counted from the right, has a stream of its own: a longer history adds some."""
+    """Uniform Float[rows, length]: each column, counted from the right, has a stream of its own."""
     columns = [torch.rand(rows, generator=devices.generator(seed * 1_000_003 + c)) for c in range(length)]
     return torch.stack(columns, dim=1)

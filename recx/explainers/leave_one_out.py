@@ -35,7 +35,7 @@ class LeaveOneOut:
         get: Any = None,
         progress: Progress = quiet,
     ) -> list[Finding]:
-        """Findings of one item; `details["per_item"]`: (column, effect in score units, rank without it), largest first."""
+        """Findings of one item; `details["per_item"]`: (column, effect in score units, rank without), largest first."""
         start = time.perf_counter()
         full = world.histories[row] >= 0
         pair, column = torch.nonzero(full, as_tuple=True)
@@ -54,8 +54,8 @@ def _finding(
     p: int, pair: torch.Tensor, column: torch.Tensor, effect: torch.Tensor, rank: torch.Tensor, seconds: float
 ) -> Finding:
     mine = pair == p
-    rows = zip(column[mine].tolist(), effect[mine].tolist(), rank[mine].tolist(), strict=True)
-    rows = sorted(rows, key=lambda one: (-one[1], one[0]))
+    measured = zip(column[mine].tolist(), effect[mine].tolist(), rank[mine].tolist(), strict=True)
+    rows = sorted(measured, key=lambda one: (-one[1], one[0]))
     searched = f"each of {len(rows):,} history items taken out alone"
     if not rows or rows[0][1] <= 0:
         return Finding(

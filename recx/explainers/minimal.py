@@ -25,8 +25,8 @@ Plan = Generator[Ask, np.ndarray, Any]
 class Minimal:
     """Minimal set: the fewest items that the recommendation hangs on.
 
-    Ours. Goal `both`: without the set the item leaves the top k, and the set alone would recommend it; goal `necessary`:
-    only the first. Sizes are tried in rising order; within a size, sets come in the order of their items' single effects.
+    Ours. Goal `both`: without the set the item leaves the top k, and the set alone recommends it; goal `necessary`:
+    only the first. Sizes are tried in rising order; within a size, sets come in the order of their items' effects.
     When all smaller sizes were tried in full, no smaller set exists: minimality is proved.
     """
 
@@ -91,7 +91,7 @@ class _Search:
         self.value = np.zeros(n)
 
     def run(self) -> Plan:
-        """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size were tried."""
+        """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried."""
         if self.n == 0:
             return self._answer(None)
         singles = np.eye(self.n, dtype=bool)
@@ -169,7 +169,7 @@ class _Search:
         return found
 
     def _first_good(self, masks: np.ndarray) -> Plan:
-        """The first of the sets that meets the goal, or None; the second condition is tried only where the first holds."""
+        """The first of the sets that meets the goal, or None; the second condition is tried where the first holds."""
         out = yield self._ask(masks, keep=False)
         good = masks[out[:, 0] <= 0]
         if len(good) and self.recipe.goal == "both":

@@ -21,7 +21,7 @@ def recall_at(hit: torch.Tensor, n_relevant: torch.Tensor, k: int) -> torch.Tens
 
 
 def ndcg_at(hit: torch.Tensor, n_relevant: torch.Tensor, k: int) -> torch.Tensor:
-    """Float[B]: sum over hits in the first k of 1/log2(place + 1), over the largest sum possible; 1 for a perfect list."""
+    """Float[B]: sum over hits in the first k of 1/log2(place + 1), over the largest sum possible: 1 if perfect."""
     gain = 1.0 / torch.log2(torch.arange(2, k + 2, device=hit.device, dtype=torch.float32))
     found = (hit[:, :k] * gain[: hit.shape[1]]).sum(1)
     ideal = torch.cat([gain.new_zeros(1), gain.cumsum(0)])

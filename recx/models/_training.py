@@ -40,7 +40,7 @@ def train(
 ) -> dict[str, Any]:
     """Train in place, put the best state back, and report. Dropout follows the seed.
 
-    `batches(epoch)` yields batches; `loss(batch)` is a scalar; `quality()` is a validation score, higher is better (None:
+    `batches(epoch)` yields batches; `loss(batch)` is a scalar; `quality()` is a validation score to raise (None:
     no selection, the last state stays). Returns `{epochs, converged, stopped, best, curve}`, curve rows
     `{epoch, loss, quality, seconds}`. Raises BadInput when the loss is not finite before any good state was reached.
     """
@@ -62,8 +62,10 @@ class _Run:
         self, module: torch.nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, progress: Progress
     ) -> None:
         self.module, self.optimiser, self.schedule, self.progress = module, optimiser, schedule, progress
-        self.start, self.curve, self.stopped = time.perf_counter(), [], "epochs"
-        self.best, self.best_state, self.since_best = -math.inf, None, 0
+        self.start, self.stopped = time.perf_counter(), "epochs"
+        self.curve: list[dict[str, Any]] = []
+        self.best, self.since_best = -math.inf, 0
+        self.best_state: dict[str, torch.Tensor] | None = None
 
     def epochs(self, batches: Any, loss: Any, quality: Callable[[], float] | None) -> None:
         """Epochs until the schedule ends them."""

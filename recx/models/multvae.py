@@ -24,8 +24,8 @@ class MultVae:
     """Mult-VAE: a variational autoencoder over the set of a user's items.
 
     Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, Eq. 3 (multinomial likelihood) and
-    Eq. 8 (annealed KL weight). Encoder n-hidden-2*latent, decoder latent-hidden-n, tanh, l2-normalised input, dropout on
-    the input. Defaults are those of the LCER reference notebook; its KL weight grows to `anneal_cap` over `anneal_steps`
+    Eq. 8 (annealed KL weight). Encoder n-hidden-2*latent, decoder latent-hidden-n, tanh, l2-normalised, dropout on the
+    input. Defaults are those of the LCER reference notebook; its KL weight grows to `anneal_cap` over `anneal_steps`
     updates, which on ML-100K are never reached.
     """
 
@@ -186,6 +186,7 @@ class Vae:
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor], settings: dict[str, Any]) -> Vae:
         place = next(iter(tensors.values())).device
-        scorer = cls.start(*settings["sizes"], devices.generator(0), place)
+        n_items, hidden, latent = settings["sizes"]
+        scorer = cls.start(n_items, hidden, latent, devices.generator(0), place)
         scorer.net.load_state_dict(tensors)
         return scorer

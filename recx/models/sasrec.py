@@ -84,13 +84,13 @@ def _batches(
     windows = torch.full((len(users), int(lengths.max(initial=1))), PAD)
     for row, (user, n) in enumerate(zip(users, lengths, strict=True)):
         windows[row, :n] = torch.as_tensor(data.history(user)[-n:].astype("int64"))
-    windows, lengths = windows.to(place), torch.as_tensor(lengths)
+    windows, widths = windows.to(place), torch.as_tensor(lengths)
 
     def epoch_batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = torch.randperm(len(windows), generator=devices.generator(seed * 1_000_003 + epoch))
         for start in range(0, len(order), size):
             rows = order[start : start + size]
-            targets = windows[rows.to(place), : int(lengths[rows].max())]
+            targets = windows[rows.to(place), : int(widths[rows].max())]
             yield F.pad(targets[:, :-1], (1, 0), value=PAD), targets
 
     return epoch_batches

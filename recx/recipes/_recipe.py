@@ -13,13 +13,13 @@ from recx.core.progress import Progress
 from recx.core.recipe import Named, canonical_text
 
 Get = Callable[["Recipe"], Any]
-"""`get(recipe)` gives the result of a recipe: the store in the app, `plain_get` in a test."""
+"""`get(recipe)` gives a recipe's result: the store in the app, `plain_get` in a test."""
 
 
 class Recipe(Protocol):
     """A frozen dataclass of plain values that can be computed.
 
-    `keep`: "disk" (stored), "memory" (cheap to make again: kept by the process that made it). `lane`: "interactive" for a
+    `keep`: "disk" (stored) or "memory" (cheap to make again: kept by its process). `lane`: "interactive" for a
     question that somebody waits for, "batch" for fits and chunks.
     """
 

@@ -51,7 +51,8 @@ class Explain:
         missing = explainer.needs_of_world - world.capabilities
         if missing:
             raise BadInput(
-                f"{self.explainer.name} needs {_in_words(missing)}, which {self.fit.model.name} does not have: choose another model or explainer."
+                f"{self.explainer.name} needs {_in_words(missing)}, which {self.fit.model.name} does not have: "
+                "choose another model or explainer."
             )
         row = torch.arange(len(self.people), device=world.histories.device)
         top, _ = world.top_k(row, None, self.k)

@@ -34,9 +34,9 @@ class Judge:
         return (self.fit.split_data, self.fit)
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
-        """One row per pair: user (test row), target, place, found, validity, length, proved, calls, seconds, and for each
-        convention ranks with the named items removed (`out`), alone (`only`), and the same for a placebo: random history
-        items, as many (`placebo_out`, `placebo_only`)."""
+        """One row per pair: user (test row), target, place, found, validity, length, proved, calls, seconds; for each
+        convention ranks with the named items removed (`out`), alone (`only`), and the same for a placebo: random
+        history items, as many (`placebo_out`, `placebo_only`)."""
         import pandas as pd
         import torch
 

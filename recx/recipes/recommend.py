@@ -37,8 +37,8 @@ class Recommend:
         world = world_of(self.fit, case, get)
         rows = torch.arange(len(self.people))
         top, scores = world.top_k(rows, torch.as_tensor(case.kept).to(world.histories.device), self.k)
-        top, scores = top.cpu().numpy(), scores.cpu().numpy()
-        return [self._answer(data, case, b, top[b], scores[b]) for b in range(len(self.people))]
+        lists = zip(top.tolist(), scores.tolist(), strict=True)
+        return [self._answer(data, case, b, *one) for b, one in enumerate(lists)]
 
     def _answer(self, data: Any, case: Any, b: int, top: Any, scores: Any) -> dict[str, Any]:
         columns = [c for c in range(case.histories.shape[1]) if case.histories[b, c] >= 0]

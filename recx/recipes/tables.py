@@ -74,7 +74,7 @@ class Items:
             {
                 "item": data.items["id"].astype(str),
                 "title": data.items["title"].astype(str),
-                "year": data.items["year"] if "year" in data.items else None,
+                "year": data.items.get("year"),
                 "genres": data.items["genres"].fillna("").astype(str) if "genres" in data.items else "",
                 "popularity": data.popularity,
             }

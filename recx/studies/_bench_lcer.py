@@ -56,7 +56,7 @@ def run(
         "ours_s": round(ours, 2),
         "baseline_s": round(published * scale, 1),
         "ratio": round(published * scale / ours, 1),
-        "baseline": f"the published form, one pair at a time; extrapolated from {slow_pairs} pairs x {slow_steps} steps",
+        "baseline": f"the published form, one pair at a time; extrapolated: {slow_pairs} pairs x {slow_steps} steps",
         "batch_1_s": round(single * scale, 1),
         "batch_1_ratio": round(single * scale / ours, 1),
         "work": f"{len(row)} pairs x {steps} steps, ml-100k, {scorer.device}, {torch.get_num_threads()} threads",

@@ -22,7 +22,7 @@ def study_of(
     form_of: Form = registry.form,
 ) -> Any:
     """A study recipe by name. `settings`: {system or model: {field: value}}. Raises BadInput, naming what is known."""
-    cls = registry.load("studies", name)
+    cls: Any = registry.load("studies", name)
     dataset = dataset or cls.default_dataset
     chosen = tuple(dict.fromkeys(systems or cls.default_systems))
     model = cls.model.name

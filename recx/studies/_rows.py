@@ -10,11 +10,11 @@ import pandas as pd
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "published"
 
-COLUMNS = (
-    ["paper", "table", "dataset", "system", "recommender", "explainer", "setting", "param", "param_value", "metric"]
-    + ["published", "unit", "higher_is_better", "best_in_paper", "second_in_paper", "best_computed", "printed"]
-    + ["printed_delta", "note", "measured", "ci_low", "ci_high", "n", "seed", "convention", "placebo"]
-)
+COLUMNS = [
+    *["paper", "table", "dataset", "system", "recommender", "explainer", "setting", "param", "param_value", "metric"],
+    *["published", "unit", "higher_is_better", "best_in_paper", "second_in_paper", "best_computed", "printed"],
+    *["printed_delta", "note", "measured", "ci_low", "ci_high", "n", "seed", "convention", "placebo"],
+]
 
 DATASETS = {"ML 100K": "ml-100k", "ML 1M": "ml-1m"}
 
@@ -35,7 +35,7 @@ def beside(paper: str, table: str, rows: list[dict[str, Any]], names: dict[str, 
     cells = published(paper)
     cells = cells[cells["table"] == table].assign(system=lambda t: t["system"].map(names))
     join = ["dataset", "system", "setting", "metric"]
-    kept = ["published", "higher_is_better", "best_in_paper", "second_in_paper", "best_computed", "printed"]
+    kept = (["published", "higher_is_better", "best_in_paper", "second_in_paper", "best_computed", "printed"],)
     cells = cells.dropna(subset=["system"])[[*join, *kept, "printed_delta", "note"]]
     merged = pd.DataFrame(rows).merge(cells, on=join, how="left").assign(paper=paper, table=table)
     return merged.reindex(columns=COLUMNS)

@@ -28,6 +28,9 @@ LCER_SETTINGS = {"ml-100k": {}, "ml-1m": {"lam": 0.02, "alpha": 0.04}}
 """The paper's (lambda, alpha) per data set; ML-100K's are the defaults."""
 
 
+MODEL = Named("models", "multvae")
+
+
 @dataclass(frozen=True)
 class LcerTable2:
     """LCER Table 2: validity, length, PN, PS and F_NS of counterfactual sets on Mult-VAE.
@@ -38,7 +41,7 @@ class LcerTable2:
 
     data: Data
     systems: tuple[Named, ...]
-    model: Named = Named("models", "multvae")
+    model: Named = MODEL
     users: int = param(100, "Test users explained", unit="users", low=1, high=100_000)
     seeds: int = param(1, "Runs with their own split, fit and search", low=1, high=100)
     ks: tuple[int, ...] = (5, 10)
@@ -125,7 +128,7 @@ def measured(table: pd.DataFrame, k: int, convention: str) -> list[dict[str, Any
     """
     import numpy as np
 
-    from recx.metrics.explanation import bootstrap, by_user, f_ns, share
+    from recx.metrics.explanation import bootstrap, by_user, share
 
     user = table["seed"].to_numpy() * 1_000_003 + table["user"].to_numpy()
     found = table["found"].to_numpy(bool)
@@ -137,16 +140,15 @@ def measured(table: pd.DataFrame, k: int, convention: str) -> list[dict[str, Any
 
     n_found, n_all = by_user(found, user), by_user(every, user)
     ours, placebo = ((sums("out", prefix), sums("only", prefix)) for prefix in ("", "placebo_"))
-    both = lambda out, only, n: f_ns(share(out, n), share(only, n))  # noqa: E731
     valid = by_user(table["validity"].to_numpy(float), user)
     length = by_user(table["length"].to_numpy(float), user)
-    cells = [
+    cells: list[tuple[str, str, Any, list[Any], list[Any] | None]] = [
         ("validity", "%", share, [valid, n_all], None),
         ("validity_rank", "%", share, [ours[0], n_all], [placebo[0], n_all]),
         ("length", "items", share, [length, n_found], None),
         ("pn", "%", share, [ours[0], n_found], [placebo[0], n_found]),
         ("ps", "%", share, [ours[1], n_found], [placebo[1], n_found]),
-        ("f_ns", "%", both, [*ours, n_found], [*placebo, n_found]),
+        ("f_ns", "%", _harmonic, [*ours, n_found], [*placebo, n_found]),
     ]
     rows = []
     for metric, unit, statistic, columns, control in cells:
@@ -157,3 +159,10 @@ def measured(table: pd.DataFrame, k: int, convention: str) -> list[dict[str, Any
         chance = None if control is None else scale * float(statistic(*control))
         rows.append(row | {"convention": convention, "placebo": chance})
     return rows
+
+
+def _harmonic(out: Any, only: Any, n: Any) -> Any:
+    """F_NS of sums: necessary, sufficient, explained."""
+    from recx.metrics.explanation import f_ns, share
+
+    return f_ns(share(out, n), share(only, n))

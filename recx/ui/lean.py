@@ -6,6 +6,8 @@ import ctypes
 import sys
 import time
 
+import pyarrow
+
 ARENA_MAX = -8
 """glibc's `M_ARENA_MAX`: how many heaps the threads of a process share."""
 EVERY = 5.0
@@ -25,6 +27,9 @@ def _libc() -> ctypes.CDLL | None:
 LIBC = _libc()
 if LIBC is not None:
     LIBC.mallopt(ARENA_MAX, 2)
+pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+pyarrow.set_cpu_count(1)
+pyarrow.set_io_thread_count(1)
 
 
 def tidy() -> None:

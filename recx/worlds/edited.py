@@ -121,7 +121,7 @@ class EditedWorld:
     def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> SoftScores:
         """Differentiable scores under soft edits, many times over: for groups of (row Long[R], targets Long[R, S]).
 
-        Gives a function: one keep Float[R, S, L] per group -> one Float[R, S] per group. A group may be given a narrower
+        Gives a function: one keep Float[R, S, L] per group -> one Float[R, S] per group. A group may have a narrower
         keep than the histories, if its own are no longer: columns count from the right (`widest`).
         Raises BadInput when the scorer has no `soft_score`.
         """

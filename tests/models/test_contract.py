@@ -86,7 +86,7 @@ def test_a_stored_class_outside_the_models_is_refused(split: Split, tmp_path: Pa
     save_scorer(fitted("toppop"), tmp_path)
     head = tmp_path / "scorer.json"
     head.write_text(head.read_text().replace("recx.models.toppop", "os.path"))
-    with pytest.raises(ValueError, match="outside recx.models"):
+    with pytest.raises(ValueError, match=r"outside recx\.models"):
         load_scorer(tmp_path, "cpu")
 
 

@@ -200,7 +200,7 @@ def test_a_new_person_with_no_titles_is_shown_what_the_model_gives_to_nobody() -
 
 @pytest.mark.parametrize("bad", ["easy", "sasrek"])
 def test_unknown_names_get_the_nearest(bad: str) -> None:
-    with pytest.raises(BadInput, match="did you mean (ease|sasrec)"):
+    with pytest.raises(BadInput, match=r"did you mean (ease|sasrec)"):
         fit_of("planted", bad)
     with pytest.raises(BadInput, match="planted"):
         data_of("plnated")
