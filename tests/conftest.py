@@ -22,7 +22,7 @@ if SHARED_DATA.is_dir():
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--strict-skips", action="store_true", help="a skipped test fails the run, unless it needs CUDA")
+    parser.addoption("--strict-skips", action="store_true", help="skips for want of data or a browser fail the run")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -74,7 +74,7 @@ def _clean_home() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fails the run for processes left behind (after ending them) and, with --strict-skips, for skips but CUDA's."""
+    """Fails the run for processes left behind (after ending them) and, with --strict-skips, for what was wanting."""
     problems = []
     _, orphans = psutil.wait_procs(left_behind(), timeout=5)
     for process in orphans:
@@ -82,8 +82,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         process.kill()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and session.config.getoption("--strict-skips"):
-        skipped = [r for r in reporter.stats.get("skipped", []) if "gpu" not in getattr(r, "keywords", {})]
-        problems += [f"skipped, and --strict-skips was asked for: {report.nodeid}" for report in skipped]
+        wanting = [
+            r for r in reporter.stats.get("skipped", []) if {"data", "browser"} & set(getattr(r, "keywords", ()))
+        ]
+        problems += [f"skipped, and --strict-skips was asked for: {report.nodeid}" for report in wanting]
     if problems and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     session.config.stash[PROBLEMS] = problems

@@ -219,7 +219,7 @@ def test_passes(): ...
 """
 
 
-def test_skips_say_why_and_fail_a_strict_run_unless_they_need_cuda(tmp_path: Path) -> None:
+def test_skips_say_why_and_those_for_want_of_data_fail_a_strict_run(tmp_path: Path) -> None:
     plain = run_tests(tmp_path, SKIPS)
     assert plain.returncode == 0
     assert "no data set ml-nowhere in RECX_DATA=''" in plain.stdout

@@ -42,7 +42,8 @@ def compute(spec: dict[str, Any], needs: list[Outcome]) -> Outcome:
     if bad:
         state = "cancelled" if bad["state"] == "cancelled" else "failed"
         return _close(job, state, f"{bad['title']}: {bad['error'] or bad['state']}")
-    return run(job, _wire.from_text(spec["text"]), store(), jobs())
+    with store().one_moment():
+        return run(job, _wire.from_text(spec["text"]), store(), jobs())
 
 
 def run(job: Job, recipe: Any, store: Store, jobs: Jobs) -> Outcome:

@@ -81,6 +81,10 @@ class Engine:
 
         One that failed or was cancelled is not tried again unless `again`. Raises EngineGone.
         """
+        with self.store.one_moment():
+            return self._ask(recipe, wait, title, again)
+
+    def _ask(self, recipe: Any, wait: float, title: str, again: bool) -> Answer:
         found = self.store.peek(recipe)
         if found is not None:
             return Answer(found)

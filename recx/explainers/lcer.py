@@ -15,7 +15,6 @@ from recx.explainers._explanation import Finding
 from recx.explainers._layout import Layout
 from recx.worlds.edited import EditedWorld, SoftScores
 
-
 Answer = tuple[list[int], list[tuple[int, float]], float]
 """Columns removed, all (column, importance), and the score without them."""
 

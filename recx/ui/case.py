@@ -122,10 +122,18 @@ def _switches(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], named
     recent = {row["item"] for row in rows[-STRIP:]}
     shown = [row for row in rows if every or row["item"] in recent or row["item"] in named or row["item"] in off]
     titles = {row["item"]: row for row in shown}
-    head, all_on, more = st.columns([5, 2, 2], vertical_alignment="center")
-    head.markdown(f"**What if?** :gray[{_strip_words(len(rows), len(shown), len(off))}]", help=tell("what-if"))
-    all_on.button("Switch all on", on_click=change, kwargs={"off": ()}, disabled=not off, key="all_on", width="stretch", icon=":material/undo:")
-    more.toggle(f"Show all {len(rows):,}", key="strip_all", disabled=len(rows) <= STRIP)
+    with st.container(horizontal=True, vertical_alignment="center", key="strip_head"):
+        st.markdown(f"**What if?** :gray[{_strip_words(len(rows), len(shown), len(off))}]", help=tell("what-if"))
+        st.button(
+            "Switch all on",
+            on_click=change,
+            kwargs={"off": ()},
+            disabled=not off,
+            key="all_on",
+            icon=":material/undo:",
+            type="tertiary",
+        )
+        st.toggle(f"Show all {len(rows):,}", key="strip_all", disabled=len(rows) <= STRIP)
     st.session_state["strip"] = [item for item in titles if item not in off]
     st.pills(
         "History items (lit = kept)", list(titles), selection_mode="multi", key="strip", on_change=_take_strip, args=(list(titles),),

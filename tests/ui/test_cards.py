@@ -1,0 +1,70 @@
+"""Cards say what the check found, and escape what they show."""
+
+from __future__ import annotations
+
+from recx.explainers._explanation import Explanation
+from recx.ui import cards
+from recx.ui.words import TERMS
+
+EVIL = '<script>alert("x")</script>'
+
+
+def made(**values) -> dict:
+    base = {
+        "explainer": "minimal",
+        "recommender": "ease",
+        "dataset": "planted",
+        "user": "1",
+        "target": "9",
+        "target_title": EVIL,
+        "k": 10,
+        "rank_before": 1,
+        "margin_before": 0.5,
+        "searched": "no set of up to 4 items; 2,311 tried",
+        "sentence": f"Had you not watched {EVIL}.",
+    }
+    return Explanation(**(base | values)).as_dict()
+
+
+FOUND = {"items": ("1",), "titles": (EVIL,), "weights": (0.5,), "found": True, "rank_after": 14, "rank_only": 2, "minimal": "proved"}
+
+
+def test_the_verdict_follows_the_check() -> None:
+    said = [cards.verdict(made(**FOUND, necessary=n, sufficient=s))[1:] for n, s in ((True, True), (True, False), (False, True), (False, False))]
+    assert [kind for _, kind in said] == ["yes", "yes", "no", "no"]
+    assert [words.split(":")[0] for words, _ in said] == ["True", "True", "Not the reason", "Not the reason"]
+    assert cards.verdict(made())[1] == "No reason found"
+
+
+def test_a_card_shows_ranks_and_terms_and_no_markup_of_titles() -> None:
+    page = cards.explanation(made(**FOUND, necessary=True, sufficient=True, replacement="3", replacement_title="Brazil"), "Minimal set")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    for words in ("1 → <b>14</b>", "Brazil", "proved", "rank 2 with only them", "0 model calls", "2,311 tried"):
+        assert words in page
+
+
+def test_nothing_found_is_said_with_what_was_tried() -> None:
+    page = cards.explanation(made(), "Minimal set")
+    assert "No reason found" in page
+    assert "2,311 tried" in page
+    assert "necessary" not in page
+
+
+def row(item: str, rank: int) -> dict:
+    return {"item": item, "title": f"Film {item}", "year": None, "rank": rank, "score": 1.0, "held_out": item == "d"}
+
+
+def test_movement_marks_compare_places() -> None:
+    before, after = [row(i, r) for r, i in enumerate("abc", 1)], [row(i, r) for r, i in enumerate("bda", 1)]
+    assert [(item, mark) for item, mark, _ in cards.moved(before, after)] == [("b", "▲ 1"), ("d", "new"), ("a", "▼ 2")]
+    page = cards.whatif_list(before, after)
+    assert page.count('class="gone"') == 1
+    assert "★" in page
+
+
+def test_every_term_shown_is_explained() -> None:
+    page = cards.explanation(made(**FOUND, necessary=True, sufficient=True, details={"rules": [{"item": "1", "support": 0.1, "lift": 2.0}]}), "x")
+    for part in page.split('data-tip="')[1:]:
+        assert len(part.split('"')[0]) > 25, part[:60]
+    assert all(words.endswith(".") for words in TERMS.values())

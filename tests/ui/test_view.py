@@ -1,0 +1,102 @@
+"""A link names every parameter and reopens exactly the view; an unknown value is an error, never another view."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from recx.core.errors import BadInput
+from recx.ui.view import Pin, View, from_query, to_query
+
+DATASETS = ["planted", "ml-100k"]
+
+
+class Forms:
+    """Two models, one with settings."""
+
+    known = {"models": ["ease", "sasrec"], "explainers": ["lcer", "minimal"], "data.splits": ["leave-one-out", "random"]}
+
+    def names(self, kind: str) -> list[str]:
+        return self.known[kind]
+
+    def form_of(self, kind: str, name: str) -> dict:
+        row = {"name": "l2", "type": "float", "default": 250.0, "text": "t", "unit": "", "low": 0.0, "high": None, "choices": None}
+        return {"name": name, "title": name, "parameters": [row] if name == "ease" else []}
+
+
+VIEWS = [
+    View(),
+    View(
+        dataset="ml-100k",
+        split="random",
+        model="ease",
+        settings=(("l2", 3.0),),
+        seed=5,
+        k=7,
+        user="12",
+        target="a,b&c=d #é",
+        explainers=("minimal",),
+        off=("50", "x y"),
+        whynot="9",
+        pin=Pin("sasrec", (), 3, "7"),
+    ),
+    View(model="sasrec", who="new", history=("1", "2", "3"), pin=Pin("ease", (("l2", 1.0),), 0, "", ("4", "5"))),
+    View(who="item", item="8", user="3", trait="niche", draw=4),
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_link_reopens_exactly_the_view(view: View) -> None:
+    assert from_query(to_query(view, Forms()), Forms(), DATASETS) == view
+
+
+def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
+    query = to_query(View(), Forms())
+    assert set(query) == {field.name for field in fields(View)}
+    assert query["settings"] == ["l2=250.0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("dataset", "ml-101k", "ml-100k"),
+        ("model", "easy", "ease"),
+        ("split", "x", "split"),
+        ("explainers", "nobody", "explainer"),
+        ("k", "0", "k='0'"),
+        ("k", "ten", "k='ten'"),
+        ("k", "100000", "k="),
+        ("seed", "-1", "seed"),
+        ("settings", "l3=1", "l3"),
+        ("settings", "l2", "field=value"),
+        ("settings", "l2=much", "l2"),
+        ("who", "me", "who"),
+        ("trait", "odd", "trait"),
+        ("modle", "ease", "model"),
+        ("pin", "maybe", "pin"),
+    ],
+)
+def test_an_unknown_value_is_one_sentence(name: str, value: str, words: str) -> None:
+    with pytest.raises(BadInput, match=".*") as error:
+        from_query(to_query(View(), Forms()) | {name: [value]}, Forms(), DATASETS)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pin_needs_a_person_and_a_parameter_stands_once() -> None:
+    with pytest.raises(BadInput, match="person"):
+        from_query({"pin": ["yes"], "pin_model": ["ease"]}, Forms(), DATASETS)
+    with pytest.raises(BadInput, match="2 times"):
+        from_query({"model": ["ease", "sasrec"]}, Forms(), DATASETS)
+
+
+def test_a_choice_forgets_only_what_it_makes_meaningless() -> None:
+    view = VIEWS[1]
+    assert view.changed(k=5) == replace(view, k=5)
+    other = view.changed(model="sasrec")
+    assert (other.settings, other.target, other.off, other.user) == ((), "", view.off, view.user)
+    assert (view.changed(user="13").off, view.changed(user="13").target) == ((), "")
+    assert view.changed(user="13", target="t").target == "t"
+    fresh = view.changed(dataset="planted")
+    assert (fresh.user, fresh.off, fresh.pin, fresh.model) == ("", (), None, "ease")
