@@ -37,7 +37,8 @@ st.subheader("What each page answers", anchor=False)
 grid = st.grid(3, min_column_width=240, border=True, gap="small")
 for path, (title, icon, question) in QUESTIONS.items():
     with grid.cell():
-        st.page_link(path, label=f"**{title}**", icon=icon)
+        if st.button(f"**{title}**", icon=icon, type="tertiary", key=f"open_{title}"):
+            st.switch_page(path)
         st.markdown(question)
 
 left, right = st.columns([3, 2], gap="large")

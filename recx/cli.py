@@ -122,10 +122,11 @@ def main() -> None:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(_exit_code(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _exit_code(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code."""
     try:
         return cli.main(args=arguments, prog_name="recx", standalone_mode=False) or 0
     except (BadInput, click.UsageError) as error:

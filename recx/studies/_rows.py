@@ -35,7 +35,7 @@ def beside(paper: str, table: str, rows: list[dict[str, Any]], names: dict[str, 
     cells = published(paper)
     cells = cells[cells["table"] == table].assign(system=lambda t: t["system"].map(names))
     join = ["dataset", "system", "setting", "metric"]
-    kept = (["published", "higher_is_better", "best_in_paper", "second_in_paper", "best_computed", "printed"],)
+    kept = ["published", "higher_is_better", "best_in_paper", "second_in_paper", "best_computed", "printed"]
     cells = cells.dropna(subset=["system"])[[*join, *kept, "printed_delta", "note"]]
     merged = pd.DataFrame(rows).merge(cells, on=join, how="left").assign(paper=paper, table=table)
     return merged.reindex(columns=COLUMNS)

@@ -1,0 +1,300 @@
+"""The command line: one JSON document on stdout, one line for a mistake, the right exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pandas as pd
+import psutil
+import pytest
+
+from recx import cli
+from recx.core import paths, registry
+
+FIT = ["planted", "ease"]
+USER = ["--user", "u007"]
+
+
+@pytest.fixture
+def home(tmp_path_factory, monkeypatch):
+    """One home for all tests of this file: what one has computed the next finds."""
+    folder = tmp_path_factory.getbasetemp() / "cli-home"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("RECX_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def recx(home, capsys):
+    """Run a command line in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.run(list(arguments))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def document(recx):
+    """Run a command line with --json that must succeed: the document."""
+
+    def run(*arguments: str):
+        code, out, err = recx(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return run
+
+
+def test_lists_say_what_is_discovered(document):
+    for command, kind in (("models", "models"), ("explainers", "explainers"), ("studies", "studies")):
+        rows = document(command)
+        assert [row["name"] for row in rows] == registry.names(kind)
+        assert all(set(row) == {"name", "title", "paper", "parameters"} for row in rows)
+    data = {row["name"]: row for row in document("data")}
+    assert data["planted"]["on_disk"] is True
+    assert data["planted"]["users"] == 400
+    assert {"name", "on_disk", "users", "items", "events", "how_to_get"} <= set(data["ml-1m"])
+
+
+def test_fit_measures_beside_its_floors(document):
+    found = document("fit", *FIT, "--set", "l2=100")
+    assert {"key", "dataset", "model", "metrics", "floors", "seconds", "device", "converged"} <= set(found)
+    assert found["metrics"]["hr@10"] > found["floors"]["toppop"]["hr@10"]
+    assert document("fit", *FIT, "--set", "l2=100")["key"] == found["key"]
+    assert document("fit", *FIT, "--set", "l2=100.5")["key"] != found["key"]
+    assert document("fit", *FIT, "--set", "ease.l2=100")["key"] == found["key"]
+
+
+def test_recommend_says_history_and_list(document):
+    found = document("recommend", *FIT, *USER, "--k", "3")
+    assert found["user"] == "u007"
+    assert [row["rank"] for row in found["items"]] == [1, 2, 3]
+    assert not {row["item"] for row in found["items"]} & {row["item"] for row in found["history"]}
+    assert len(found["held_out"]) == 1
+
+
+def test_explain_gives_checked_explanations(document):
+    first = document("explain", *FIT, *USER, "--with", "minimal", "--with", "leave-one-out", "--k", "5")
+    assert [one["explainer"] for one in first] == ["minimal", "leave-one-out"]
+    top = document("recommend", *FIT, *USER, "--k", "5")["items"]
+    assert {one["target"] for one in first} == {top[0]["item"]}
+    assert all(one["rank_before"] == 1 for one in first)
+    third = document("explain", *FIT, *USER, "--k", "5", "--item", top[2]["item"])
+    assert [one["target"] for one in third] == [top[2]["item"]]
+    whole = document("explain", *FIT, *USER, "--k", "5", "--list")
+    assert [one["target"] for one in whole] == [row["item"] for row in top]
+
+
+def test_a_reader_gets_a_table(recx):
+    code, out, _ = recx("recommend", *FIT, *USER, "--k", "2")
+    assert code == 0
+    assert "user u007" in out
+    assert len(out.strip().splitlines()) == 4
+    code, out, _ = recx("explain", *FIT, *USER)
+    assert "minimal:" in out
+    assert "rank 1 ->" in out
+
+
+def test_import_says_what_it_left_out(document, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("who,what,when\n" + "".join(f"u{u},i{i},{1000 + i}\n" for u in range(9) for i in range(u, u + 4)) + "u1,,5\n")
+    found = document("data", "import", str(file), "--name", "cli-mine", "--columns", "user=who,item=what,time=when")
+    assert (found["users"], found["items"], found["events"]) == (9, 12, 36)
+    assert sum(found["dropped"].values()) == 1
+    assert document("fit", "cli-mine", "toppop")["dataset"] == "cli-mine"
+
+
+MISTAKES = {
+    "data set": (["fit", "plantde", "ease"], "plantde.*planted"),
+    "model": (["fit", "planted", "eese"], "eese.*ease"),
+    "field": (["fit", *FIT, "--set", "l3=1"], "l3.*l2"),
+    "field of nobody": (["fit", *FIT, "--set", "sasrec.dim=1"], "sasrec.*ease"),
+    "value": (["fit", *FIT, "--set", "l2=big"], "l2='big'.*number"),
+    "range": (["fit", *FIT, "--set", "l2=-1"], "out of range"),
+    "form": (["fit", *FIT, "--set", "l2"], "name=value"),
+    "split": (["fit", *FIT, "--split", "leave-two-out"], "leave-two-out.*leave-one-out"),
+    "device": (["fit", *FIT, "--set", "l2=77", "--device", "tpu"], "tpu.*cpu"),
+    "threshold": (["fit", *FIT, "--rating-above", "four"], "four.*number"),
+    "user": (["recommend", *FIT, "--user", "nobody"], "user 'nobody'.*planted"),
+    "k of 0": (["recommend", *FIT, *USER, "--k", "0"], "k=0.*1 to"),
+    "k too large": (["recommend", *FIT, *USER, "--k", "9999"], "k=9999"),
+    "item": (["explain", *FIT, *USER, "--item", "nothing"], "item 'nothing'"),
+    "explainer": (["explain", *FIT, *USER, "--with", "lce"], "lce.*lcer"),
+    "world": (["explain", *FIT, *USER, "--world", "mars"], "mars"),
+    "both": (["explain", *FIT, *USER, "--item", "x", "--list"], "--item and --list"),
+    "study": (["study", "lcer-table9"], "lcer-table9.*lcer-table2"),
+    "system": (["study", "lcer-table2", "--with", "magic"], "magic"),
+    "owner of a setting": (["study", "lcer-table2", "--set", "steps=3"], "SYSTEM.steps"),
+    "results": (["results", "nope"], "nope"),
+    "bench": (["bench", "nope"], "nope.*start"),
+    "job": (["jobs", "cancel", "zzz"], "0 jobs begin with 'zzz'"),
+    "store": (["store", "remove", "zzz"], "0 results begin with 'zzz'"),
+    "file": (["data", "import", "/no/such.csv", "--name", "x", "--columns", "user=a,item=b"], "/no/such.csv"),
+    "columns": (["data", "import", "x.csv", "--name", "x", "--columns", "user"], "name=value"),
+    "option": (["fit", *FIT, "--sed", "1"], "--sed"),
+    "command": (["explian"], "explian"),
+    "argument": (["fit", "planted"], "MODEL"),
+    "seed": (["fit", *FIT, "--seed", "-1"], "--seed"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_mistake_is_one_line_and_exit_2(recx, name, as_json):
+    arguments, said = MISTAKES[name]
+    code, out, err = recx(*arguments, *(["--json"] if as_json else []))
+    line = [one for one in err.strip().splitlines() if not re.match(r"\s*\d+ %", one)]
+    assert (code, out, len(line)) == (2, "", 1), err
+    assert line[0].startswith("recx: ")
+    assert re.search(said, line[0]), line[0]
+
+
+def test_an_item_that_the_user_has_is_a_mistake(recx, document):
+    own = document("recommend", *FIT, *USER)["history"][0]["item"]
+    code, _, err = recx("explain", *FIT, *USER, "--item", own)
+    assert code == 2
+    assert "already in the history" in err
+
+
+def test_a_failed_computation_is_exit_1(recx, monkeypatch):
+    from recx.recipes.recommend import Recommend
+
+    monkeypatch.setattr(Recommend, "run", lambda self, get, progress: 1 / 0)
+    code, out, err = recx("recommend", *FIT, "--user", "u009", "--json")
+    assert (code, out) == (1, "")
+    assert err.strip().splitlines()[-1] == "recx: The computation failed: ZeroDivisionError: division by zero"
+
+
+def test_not_a_number_is_null(recx, monkeypatch):
+    from recx.recipes.recommend import Recommend
+
+    monkeypatch.setattr(Recommend, "run", lambda self, get, progress: [{"user": float("nan"), "items": [float("-inf")]}])
+    code, out, _ = recx("recommend", *FIT, "--user", "u010", "--json")
+    assert code == 0
+    assert json.loads(out, parse_constant=pytest.fail) == {"user": None, "items": [None]}
+
+
+def test_what_a_library_prints_does_not_spoil_the_document(recx, monkeypatch):
+    from recx.recipes.recommend import Recommend
+
+    def noisy(self, get, progress):
+        print("hello from a library")
+        return [{"user": "x"}]
+
+    monkeypatch.setattr(Recommend, "run", noisy)
+    _, out, err = recx("recommend", *FIT, "--user", "u011", "--json")
+    assert json.loads(out) == {"user": "x"}
+    assert "hello" in err
+
+
+def test_store_and_jobs_can_be_looked_after(recx, document, home):
+    document("fit", *FIT)
+    found = document("store")
+    assert found["bytes"] == sum(row["bytes"] for row in found["entries"]) > 0
+    card = next(row for row in found["entries"] if row["recipe"]["recipe"].endswith("Evaluate"))
+    assert document("store", "remove", card["key"][:12]) == {"removed": True, "key": card["key"]}
+    assert document("store", "clean")["removed"] >= 0
+    assert document("jobs") == []
+    assert "no jobs yet" in recx("jobs")[1]
+    assert document("jobs", "clean") == {"removed": 0}
+    assert document("engine", "--status")["running"] is False
+
+
+def test_doctor_finds_this_installation_whole(document):
+    rows = {row["check"]: row for row in document("doctor")}
+    assert {"python", "libraries", "device", "home", "data", "store", "engine", "chromium"} <= set(rows)
+    assert all(row["ok"] is not False for row in rows.values())
+
+
+def test_doctor_says_what_is_wrong(recx, monkeypatch):
+    from recx.engine import doctor
+
+    monkeypatch.setattr(doctor, "NEEDED", ["torch", "no-such-library"])
+    code, out, _ = recx("doctor")
+    assert code == 1
+    assert "missing: no-such-library" in out
+
+
+def test_results_are_those_that_ship(document, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
+    table = pd.DataFrame({"metric": ["pn", "ps"], "measured": [66.7, float("nan")], "n": pd.array([5, None], dtype="Int64")})
+    table.to_parquet(tmp_path / "lcer-table2.parquet")
+    (tmp_path / "lcer-table2.json").write_text('{"seed": 0}')
+    found = document("results", "lcer-table2")
+    assert found[0]["rows"] == [{"metric": "pn", "measured": 66.7, "n": 5}, {"metric": "ps", "measured": None, "n": None}]
+    assert found[0]["provenance"] == {"seed": 0}
+    assert document("results") == found
+
+
+def test_help_is_help(recx):
+    code, out, _ = recx("--help")
+    assert code == 0
+    for name in ("data", "fit", "recommend", "explain", "study", "results", "bench", "serve", "engine", "jobs", "store", "doctor"):
+        assert f"  {name} " in out
+    assert recx("explain", "--help")[0] == 0
+    code, _, err = recx()
+    assert code == 2
+    assert "Usage" in err
+
+
+def test_ctrl_c_is_clean(home):
+    """In a process of its own, stopped while it computes."""
+    command = [sys.executable, "-m", "recx", "fit", "planted", "sasrec", "--set", "epochs=10000", "--set", "patience=10000", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert err.strip().splitlines()[-1] == "recx: interrupted, nothing was lost."
+
+
+def test_serve_starts_engine_and_app_and_ends_both(home):
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "recx", "serve"], stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert address, line
+        with urllib.request.urlopen(address[0], timeout=10) as page:
+            assert page.status == 200
+        engine = json.loads((home / "engine.json").read_text())["pid"]
+        assert psutil.pid_exists(engine)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and _ours(home):
+        time.sleep(0.05)
+    assert _ours(home) == []
+
+
+def _ours(home) -> list[str]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("RECX_HOME") == str(home):
+                found.append(" ".join(process.cmdline()))
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def test_a_taken_port_is_a_mistake(recx):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code, _, err = recx("serve", "--port", str(other.getsockname()[1]))
+    assert code == 2
+    assert "taken" in err
