@@ -398,9 +398,13 @@ def recommend(dataset: str, model: str, user: str, k: int, progress: Progress, *
 
     recipe = Recommend(_fit(dataset, model, options)[0], (Person(user),), k)
     found = _store().get(recipe, progress)[0]
+    return found, lambda: _recommend_text(user, found)
+
+
+def _recommend_text(user: str, found: dict[str, Any]) -> str:
     held = ", ".join(row["title"] for row in found["held_out"]) or "nothing"
     head = f"user {user}: {len(found['history'])} items in the history, held out: {held}"
-    return found, lambda: f"{head}\n{table(found['items'], ('rank', 'item', 'title', 'year', 'score', 'held_out'))}"
+    return f"{head}\n{table(found['items'], ('rank', 'item', 'title', 'year', 'score', 'held_out'))}"
 
 
 @cli.command()

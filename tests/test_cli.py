@@ -107,7 +107,9 @@ def test_a_reader_gets_a_table(recx):
 
 def test_import_says_what_it_left_out(document, tmp_path):
     file = tmp_path / "mine.csv"
-    file.write_text("who,what,when\n" + "".join(f"u{u},i{i},{1000 + i}\n" for u in range(9) for i in range(u, u + 4)) + "u1,,5\n")
+    file.write_text(
+        "who,what,when\n" + "".join(f"u{u},i{i},{1000 + i}\n" for u in range(9) for i in range(u, u + 4)) + "u1,,5\n"
+    )
     found = document("data", "import", str(file), "--name", "cli-mine", "--columns", "user=who,item=what,time=when")
     assert (found["users"], found["items"], found["events"]) == (9, 12, 36)
     assert sum(found["dropped"].values()) == 1
@@ -178,7 +180,9 @@ def test_a_failed_computation_is_exit_1(recx, monkeypatch):
 def test_not_a_number_is_null(recx, monkeypatch):
     from recx.recipes.recommend import Recommend
 
-    monkeypatch.setattr(Recommend, "run", lambda self, get, progress: [{"user": float("nan"), "items": [float("-inf")]}])
+    monkeypatch.setattr(
+        Recommend, "run", lambda self, get, progress: [{"user": float("nan"), "items": [float("-inf")]}]
+    )
     code, out, _ = recx("recommend", *FIT, "--user", "u010", "--json")
     assert code == 0
     assert json.loads(out, parse_constant=pytest.fail) == {"user": None, "items": [None]}
@@ -227,11 +231,16 @@ def test_doctor_says_what_is_wrong(recx, monkeypatch):
 
 def test_results_are_those_that_ship(document, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
-    table = pd.DataFrame({"metric": ["pn", "ps"], "measured": [66.7, float("nan")], "n": pd.array([5, None], dtype="Int64")})
+    table = pd.DataFrame(
+        {"metric": ["pn", "ps"], "measured": [66.7, float("nan")], "n": pd.array([5, None], dtype="Int64")}
+    )
     table.to_parquet(tmp_path / "lcer-table2.parquet")
     (tmp_path / "lcer-table2.json").write_text('{"seed": 0}')
     found = document("results", "lcer-table2")
-    assert found[0]["rows"] == [{"metric": "pn", "measured": 66.7, "n": 5}, {"metric": "ps", "measured": None, "n": None}]
+    assert found[0]["rows"] == [
+        {"metric": "pn", "measured": 66.7, "n": 5},
+        {"metric": "ps", "measured": None, "n": None},
+    ]
     assert found[0]["provenance"] == {"seed": 0}
     assert document("results") == found
 
@@ -239,7 +248,20 @@ def test_results_are_those_that_ship(document, tmp_path, monkeypatch):
 def test_help_is_help(recx):
     code, out, _ = recx("--help")
     assert code == 0
-    for name in ("data", "fit", "recommend", "explain", "study", "results", "bench", "serve", "engine", "jobs", "store", "doctor"):
+    for name in (
+        "data",
+        "fit",
+        "recommend",
+        "explain",
+        "study",
+        "results",
+        "bench",
+        "serve",
+        "engine",
+        "jobs",
+        "store",
+        "doctor",
+    ):
         assert f"  {name} " in out
     assert recx("explain", "--help")[0] == 0
     code, _, err = recx()
@@ -249,7 +271,19 @@ def test_help_is_help(recx):
 
 def test_ctrl_c_is_clean(home):
     """In a process of its own, stopped while it computes."""
-    command = [sys.executable, "-m", "recx", "fit", "planted", "sasrec", "--set", "epochs=10000", "--set", "patience=10000", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "recx",
+        "fit",
+        "planted",
+        "sasrec",
+        "--set",
+        "epochs=10000",
+        "--set",
+        "patience=10000",
+        "--json",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr.readline()
     process.send_signal(signal.SIGINT)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,18 @@ class Interactions:
     def popularity(self) -> np.ndarray:
         """int64[n_items]: the number of events of each item."""
         return np.bincount(self.item, minlength=self.n_items)
+
+    @cached_property
+    def item_rows(self) -> list[dict[str, Any]]:
+        """What tables show of each item: item (id), title, year (or None), genres, popularity."""
+        empty = pd.Series([None] * self.n_items, dtype=object)
+        years = self.items.get("year", empty).astype(object)
+        genres = self.items.get("genres", empty).fillna("")
+        columns = zip(self.items["id"], self.items["title"], years, genres, self.popularity.tolist(), strict=True)
+        return [
+            {"item": i, "title": t, "year": None if pd.isna(y) else int(y), "genres": str(g), "popularity": n}
+            for i, t, y, g, n in columns
+        ]
 
     @cached_property
     def fingerprint(self) -> str:

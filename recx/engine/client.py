@@ -57,7 +57,7 @@ class Engine:
         self._futures: dict[str, tuple[Future[Any], Any]] = {}
         self._lock = threading.Lock()
         self._connecting = threading.Lock()
-        self._booting: subprocess.Popen[bytes] | None = None
+        self.booting: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def connect(cls, start: bool = True) -> Engine:
@@ -67,7 +67,7 @@ class Engine:
         """
         engine = cls(start=start)
         if start and not engine.scheduler and not _current_card():
-            engine._booting = spawn()
+            engine.booting = spawn()
         return engine
 
     # -- asking
@@ -299,8 +299,7 @@ class Engine:
         if card is None:
             if not self._start and cluster.card() is None:
                 raise EngineGone("no engine is running: start one with `python -m recx engine`.")
-            card = start_engine(self._booting)
-            self._booting = None
+            card = start_engine(self.booting)
         return card["address"], card["id"]
 
     def _open(self, address: str) -> Client:
@@ -362,9 +361,9 @@ def start_engine(process: subprocess.Popen[bytes] | None = None) -> dict[str, An
         card = _current_card()
         if card:
             return card
-        if process is None:
+        if process is None or process.poll() == 0:
             process = spawn()
-        elif process.poll() not in (None, 0):
+        elif process.poll() is not None:
             break
         time.sleep(0.05)
     log = (paths.home() / "engine.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]

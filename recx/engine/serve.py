@@ -33,14 +33,14 @@ def serve(*, port: int | None, presenter: bool, warm: tuple[Any, ...], say: Say)
 
     `warm`: recipes computed before the address is said. An engine that was running before is left running.
     """
+    where = free_port(port)
     own = not os.environ.get("RECX_SCHEDULER") and cluster.card() is None
-    engine = client.Engine.connect()
     stop = _on_signals()
+    engine = client.Engine.connect()
     app: subprocess.Popen[bytes] | None = None
     try:
         catalogue.read()
         warm_up(engine, warm, say, stop)
-        where = free_port(port)
         app = _start_app(where, presenter)
         address = f"http://127.0.0.1:{where}"
         if not stop.is_set() and answers(address, app, stop):
@@ -53,6 +53,7 @@ def serve(*, port: int | None, presenter: bool, warm: tuple[Any, ...], say: Say)
         engine.close()
         if own:
             stop_engine()
+            end_process(engine.booting)
 
 
 def warm_up(engine: client.Engine, recipes: tuple[Any, ...], say: Say, stop: threading.Event) -> None:

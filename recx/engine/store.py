@@ -64,7 +64,7 @@ class Store:
 
     @contextlib.contextmanager
     def one_moment(self) -> Iterator[None]:
-        """Inside, this thread looks at code and data once: a question is answered from one state of both, and faster."""
+        """Inside, this thread looks at code and data once: one question, one state of both (and it is faster)."""
         if getattr(self._now, "keys", None) is not None:
             yield
             return

@@ -20,6 +20,9 @@ from recx.worlds.edited import EditedWorld
 
 Plan = Generator[Ask, np.ndarray, Any]
 
+HOPELESS = 5
+"""Where even large sets do not do it, only this fraction of the runs is spent on looking."""
+
 
 @dataclass(frozen=True)
 class Minimal:
@@ -86,7 +89,7 @@ class _Search:
     """One pair's search. Items are numbered 0..n-1 in the order of the history; a set is a row of Bool[S, n]."""
 
     def __init__(self, recipe: Minimal, n: int) -> None:
-        self.recipe, self.n, self.calls, self.exhausted = recipe, n, 0, 0
+        self.recipe, self.n, self.calls, self.exhausted, self.budget = recipe, n, 0, 0, recipe.max_calls
         self.effects = np.zeros(n)
         self.value = np.zeros(n)
 
@@ -94,27 +97,32 @@ class _Search:
         """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried."""
         if self.n == 0:
             return self._answer(None)
-        singles = np.eye(self.n, dtype=bool)
-        found = yield from self._singles(singles)
-        size = 2
-        while found is None and size <= self.n:
+        found = yield from self._singles(np.eye(self.n, dtype=bool))
+        if found is not None:
+            return self._answer(found)
+        large = yield from self._grow()
+        if large is None:
+            self.budget = self.calls + (self.budget - self.calls) // HOPELESS
+        top = self.n if large is None else int(large.sum()) - 1
+        for size in range(2, top + 1):
             everything = math.comb(self.n, size) <= self._left()
             found = yield from self._level(size, everything)
-            if found is None and everything and self.exhausted == size - 1:
+            if found is not None:
+                return self._answer(found)
+            if everything and self.exhausted == size - 1:
                 self.exhausted = size
-            if found is None and not everything:
+            if self._left() <= 0:
                 break
-            size += 1
-        if found is None and self.exhausted < self.n:
-            found = yield from self._grow(size)
-        return self._answer(found)
+        if large is not None and self.exhausted < top:
+            large = yield from self._shrink(large)
+        return self._answer(large)
 
     def _answer(self, found: np.ndarray | None) -> dict[str, Any]:
         chosen = None if found is None else [int(j) for j in np.flatnonzero(found)]
         return {"set": chosen, "effects": self.effects, "calls": self.calls, "exhausted": self.exhausted}
 
     def _left(self) -> int:
-        return self.recipe.max_calls - self.calls
+        return self.budget - self.calls
 
     def _singles(self, singles: np.ndarray) -> Plan:
         """Every single item taken out, and every one alone; sets the order in which sets are tried."""
@@ -150,23 +158,25 @@ class _Search:
                 return None
         return None
 
-    def _grow(self, size: int) -> Plan:
-        """Beyond reach of trying all: sets of the best 1, 2, 3, ... items, then items dropped one by one."""
+    def _grow(self) -> Plan:
+        """The shortest good one of the sets of the best 2, 3, 4, 5, 6, 7, 8, 10, ... items: an upper bound, or None."""
         order = np.argsort(-self.value, kind="stable")
-        lengths = np.unique(np.minimum(self.n, np.round(size * 1.15 ** np.arange(60)).astype(int)))
+        lengths = np.unique(np.minimum(self.n, np.round(2 * 1.2 ** np.arange(40)).astype(int)))
         masks = np.zeros((len(lengths), self.n), bool)
         for mask, length in zip(masks, lengths, strict=True):
             mask[order[:length]] = True
-        found = yield from self._first_good(masks)
-        while found is not None and found.sum() > size:
-            inside = np.flatnonzero(found)
-            fewer = np.repeat(found[None], len(inside), axis=0)
+        return (yield from self._first_good(masks))
+
+    def _shrink(self, large: np.ndarray) -> Plan:
+        """Items dropped one by one while the set stays good, the least valuable first."""
+        while True:
+            inside = np.flatnonzero(large)
+            fewer = np.repeat(large[None], len(inside), axis=0)
             fewer[np.arange(len(inside)), inside] = False
             better = yield from self._first_good(fewer[np.argsort(self.value[inside], kind="stable")])
             if better is None:
-                break
-            found = better
-        return found
+                return large
+            large = better
 
     def _first_good(self, masks: np.ndarray) -> Plan:
         """The first of the sets that meets the goal, or None; the second condition is tried where the first holds."""

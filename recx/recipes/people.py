@@ -94,16 +94,8 @@ def world_of(fit: Fit, case: Case, get: Get) -> EditedWorld:
 
 
 def item_row(data: Interactions, code: int) -> dict[str, Any]:
-    """What tables show of an item: id, title, year, genres, popularity (events in the data)."""
-    row = data.items.iloc[code]
-    year = row.get("year")
-    return {
-        "item": row["id"],
-        "title": row["title"],
-        "year": None if year is None or year != year or str(year) == "<NA>" else int(year),
-        "genres": str(row.get("genres") or ""),
-        "popularity": int(data.popularity[code]),
-    }
+    """What tables show of an item: item (id), title, year (or None), genres, popularity (events in the data)."""
+    return dict(data.item_rows[code])
 
 
 def _typed_history(data: Interactions, items: tuple[str, ...]) -> list[int]:

@@ -57,7 +57,7 @@ def chooser(part: str = "model") -> Any:
     if not presenter():
         return st.sidebar
     label = {"model": "Data set and model", "person": "Person"}[part]
-    return st.popover(label, icon=":material/tune:", key=f"choose_{part}")
+    return st.popover(label, icon=":material/tune:", key=f"fold_{part}")
 
 
 def selectors() -> None:

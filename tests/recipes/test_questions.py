@@ -204,3 +204,12 @@ def test_unknown_names_get_the_nearest(bad: str) -> None:
         fit_of("planted", bad)
     with pytest.raises(BadInput, match="planted"):
         data_of("plnated")
+
+
+@pytest.mark.data("ml-100k")
+def test_an_item_without_year_or_genre_is_shown_without_them() -> None:
+    """Film 267 of ML-100K is called "unknown" and has neither date nor genre."""
+    data = get(data_of("ml-100k", rating_above=None, min_user=1))
+    row = data.item_rows[data.item_code("267")]
+    assert row["title"] == "unknown"
+    assert row["year"] is None
