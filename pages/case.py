@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from recx.core.errors import BadInput
 from recx.figures import palette
+from recx.recipes.fit import Fit
 from recx.recipes.recommend import Recommend
 from recx.recipes.tables import Card, Items, People
 from recx.ui import cards, case, export, fetch, frame, pickers, state, text
@@ -22,8 +26,8 @@ def main() -> None:
         return
     with frame.chooser("person"):
         pickers.person(fit.data)
-    items = fetch.result(Items(fit.data), "List of items", "items")
-    card = fetch.result(Card(fit.data), "Summary of the data", "card") if items is not None else None
+    items = fetch.result(Items(fit.data), f"Items of {now.dataset}", "items")
+    card = fetch.result(Card(fit.data), f"Summary of {now.dataset}", "card") if items is not None else None
     if card is None:
         return
     wrong = unknown_ids(items)
@@ -38,19 +42,26 @@ def main() -> None:
     study(fit, items, card)
 
 
-def unknown_ids(items: object) -> str:
+def unknown_ids(items: pd.DataFrame) -> str:
     """The sentence for an item of the view (a link, say) that the data set does not have."""
     now = state.view()
     known = set(items["item"])
-    named = {"target": (now.target,), "off": now.off, "whynot": (now.whynot,), "item": (now.item,), "history": now.history}
+    named = {
+        "target": (now.target,),
+        "off": now.off,
+        "whynot": (now.whynot,),
+        "item": (now.item,),
+        "history": now.history,
+    }
     for field, values in named.items():
         for value in values:
             if value and value not in known:
-                return f"Unknown item {text.md(repr(value))} ({field}) in {text.md(now.dataset)}: choose an item of this data set."
+                where = f"({field}) in {text.md(now.dataset)}"
+                return f"Unknown item {text.md(repr(value))} {where}: choose an item of this data set."
     return ""
 
 
-def suggest(fit: object) -> None:
+def suggest(fit: Fit) -> None:
     """Nobody is chosen yet: say how, and offer one."""
     now = state.view()
     if now.who == "new":
@@ -59,25 +70,33 @@ def suggest(fit: object) -> None:
         if not now.item:
             st.info("Choose an item on the left to see who is shown it.", icon=":material/search:")
     else:
-        people = fetch.result(People(fit.data), "List of users", "people")
+        people = fetch.result(People(fit.data), f"Users of {now.dataset}", "people")
         if people is not None:
             state.change(user=pickers.draw_user(people, now.trait, now.draw) or "")
             st.rerun()
 
 
-def study(fit: object, items: object, table: dict) -> None:
+def study(fit: Fit, items: pd.DataFrame, table: dict[str, Any]) -> None:
     """All parts for one person."""
     now = state.view()
     user, titles = now.person
     head(user, titles)
-    found = fetch.result(Recommend(fit, (case.person_of(user, titles),), now.k), f"Recommendations of {now.model}", "recommend")
+    found = fetch.result(
+        Recommend(fit, (case.person_of(user, titles),), now.k),
+        f"Recommendations of {now.model} for {case.person_label(user, titles)}",
+        "recommend",
+    )
     if found is None:
         return
     base = found[0]
     ids = [row["item"] for row in base["items"]]
     if now.target and now.target not in ids:
         title = items.set_index("item")["title"].get(now.target, now.target)
-        st.warning(f"{text.md(title)} is not in the top {now.k} of this person, so it cannot be explained: choose a row of the list, or ask *Why not …?*", icon=":material/info:")
+        st.warning(
+            f"{text.md(title)} is not in the top {now.k} of this person, so it cannot be explained: choose "
+            f"a row of the list, or ask *Why not …?*",
+            icon=":material/info:",
+        )
     target = now.target or (ids[0] if ids else "")
     explainers = now.explainers or tuple(frame.forms().names("explainers"))
     lanes = palette.genre_lanes(table["genres"])
@@ -113,7 +132,13 @@ def actions(this: case.Case) -> None:
             export.buttons(this)
         names = frame.forms().names("explainers")
         with st.popover("Explainers", icon=":material/checklist:"):
-            chosen = st.pills("Shown side by side", names, selection_mode="multi", default=list(this.explainers), key=f"explainers_{this.explainers}")
+            chosen = st.pills(
+                "Shown side by side",
+                names,
+                selection_mode="multi",
+                default=list(this.explainers),
+                key=f"explainers_{this.explainers}",
+            )
             if chosen and tuple(chosen) != this.explainers:
                 state.change(explainers=tuple(name for name in names if name in chosen))
                 st.rerun()

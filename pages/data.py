@@ -24,8 +24,14 @@ def listing() -> pd.DataFrame:
         named = _files.source(name)
         form = frame.forms().form_of(named.kind, named.name)
         here = _files.on_disk(name)
-        rows.append({"name": name, "title": form["title"] if named.name != "table" else name, "here": "yes" if here else "no",
-                     "get": "Ready." if here else form["how_to_get"].replace("`", "")})
+        rows.append(
+            {
+                "name": name,
+                "title": form["title"] if named.name != "table" else name,
+                "here": "yes" if here else "no",
+                "get": "Ready." if here else form["how_to_get"].replace("`", ""),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -33,7 +39,9 @@ def main() -> None:
     """Choose, fetch, draw."""
     st.title("Data", anchor=False)
     st.dataframe(
-        listing(), hide_index=True, key="data_sets",
+        listing(),
+        hide_index=True,
+        key="data_sets",
         column_config={
             "name": st.column_config.TextColumn("Name", help="What links and the command line call it."),
             "title": st.column_config.TextColumn("Data set"),
@@ -42,7 +50,10 @@ def main() -> None:
         },
     )
     now = state.view()
-    st.caption("Choose the data set on the left. Your own files: `python -m recx data import FILE --name NAME --columns user=..,item=..,time=..`")
+    st.caption(
+        "Choose the data set on the left. Your own files: `python -m recx data import FILE --name NAME "
+        "--columns user=..,item=..,time=..`"
+    )
     try:
         data = _build.data_of(now.dataset, form_of=frame.forms().form_of)
     except BadInput as error:
@@ -56,19 +67,47 @@ def card(table: dict) -> None:
     st.subheader(text.md(table["name"]), anchor=False)
     grid = st.grid(5, min_column_width=140, gap="small")
     per_user = table["events_per_user"]
-    grid.metric("Users", f"{table['users']:,}", help=f"People with at least one event left. Events per user: {per_user[0]:,} to {per_user[4]:,}, median {per_user[2]:,}.", border=True)
+    grid.metric(
+        "Users",
+        f"{table['users']:,}",
+        help=f"People with at least one event left. Events per user: {per_user[0]:,} to {per_user[4]:,}, "
+        f"median {per_user[2]:,}.",
+        border=True,
+    )
     grid.metric("Items", f"{table['items']:,}", help="Items with at least one event left.", border=True)
     grid.metric("Events", f"{table['events']:,}", help="Rows that are used, after the thresholds.", border=True)
     grid.metric("Density", f"{table['density']:.2%}", help=tell("density"), border=True)
-    span = f"{date(table['first'])[:7]} to {date(table['last'])[:7]}" if table["first"] is not None else "no times"
-    grid.metric("Time", span, help=f"First and last event (UTC). {table['unknown_times']:,} events have no time.", border=True)
+    first, last = date(table["first"]), date(table["last"])
+    span = "no times" if not first else first[:4] if first[:4] == last[:4] else f"{first[:4]}–{last[:4]}"
+    grid.metric(
+        "Time",
+        span,
+        help=f"First event {first or '–'}, last event {last or '–'} (UTC). {table['unknown_times']:,} "
+        f"events have no time.",
+        border=True,
+    )
     charts = st.grid(2, min_column_width=380, border=True)
     lanes = palette.genre_lanes(table["genres"])
     for name, title, text_help, figure in (
-        ("tail", "Popularity: the long tail", "Events of each item, most popular first; both axes are logarithmic.", figures.long_tail(table["popularity"])),
-        ("ratings", "Ratings", "Events per rating value, after the thresholds.", figures.counts(table["rating_counts"], "rating", nothing="This data set has no ratings.")),
+        (
+            "tail",
+            "Popularity: the long tail",
+            "Events of each item, most popular first; both axes are logarithmic.",
+            figures.long_tail(table["popularity"]),
+        ),
+        (
+            "ratings",
+            "Ratings",
+            "Events per rating value, after the thresholds.",
+            figures.counts(table["rating_counts"], "rating", nothing="This data set has no ratings."),
+        ),
         ("months", "Events over time", "Events per month (UTC).", figures.over_time(table["months"])),
-        ("genres", "Genres", "Items per genre; an item can have several. Colours are those of the case study.", figures.genres(table["genres"], lanes)),
+        (
+            "genres",
+            "Genres",
+            "Items per genre; an item can have several. Colours are those of the case study.",
+            figures.genres(table["genres"], lanes),
+        ),
     ):
         with charts.cell():
             st.markdown(f"**{title}**", help=text_help)
@@ -78,13 +117,19 @@ def card(table: dict) -> None:
         st.markdown("**Rows left out**", help=tell("dropped"))
         dropped = {reason: n for reason, n in table["dropped"].items() if n}
         if dropped:
-            st.dataframe(pd.DataFrame({"reason": list(dropped), "rows": list(dropped.values())}), hide_index=True, key="dropped")
+            st.dataframe(
+                pd.DataFrame({"reason": list(dropped), "rows": list(dropped.values())}), hide_index=True, key="dropped"
+            )
         else:
             st.caption("None: every row of the source could be used.")
     with right:
         st.markdown("**Fingerprint**", help=tell("fingerprint"))
         st.code(table["fingerprint"], language=None)
-        order = "Events are in their true order." if table["ordered"] else "The source gives no order of events: histories have none either."
+        order = (
+            "Events are in their true order."
+            if table["ordered"]
+            else "The source gives no order of events: histories have none either."
+        )
         st.caption(order)
 
 

@@ -10,15 +10,24 @@ from recx.engine.jobs import Job
 from recx.ui import fetch, frame, text
 from recx.ui.words import tell
 
-FACES = {"queued": (":material/schedule:", "gray"), "running": (":material/progress_activity:", "blue"), "done": (":material/check:", "green"),
-         "failed": (":material/error:", "red"), "cancelled": (":material/block:", "gray"), "interrupted": (":material/power_off:", "orange")}
+FACES = {
+    "queued": (":material/schedule:", "gray"),
+    "running": (":material/progress_activity:", "blue"),
+    "done": (":material/check:", "green"),
+    "failed": (":material/error:", "red"),
+    "cancelled": (":material/block:", "gray"),
+    "interrupted": (":material/power_off:", "orange"),
+}
 SHOWN = 40
 
 
 def main() -> None:
     """The running ones, then the rest; looks again only while something runs."""
     st.title("Jobs", anchor=False)
-    st.caption("Work that takes longer than a moment runs in the engine, outside this page: it goes on when the page is closed.")
+    st.caption(
+        "Work that takes longer than a moment runs in the engine, outside this page: it goes on when the "
+        "page is closed."
+    )
     jobs = fetch.engine().jobs()
     if any(job.open for job in jobs):
         st.fragment(watched, run_every=1.0)()
@@ -46,7 +55,15 @@ def draw(jobs: list[Job]) -> None:
             left, right = st.columns([5, 1], vertical_alignment="center")
             with left:
                 fetch.progress(job)
-            right.button("Cancel", key=f"cancel_{job.key}", on_click=fetch.engine().cancel, args=(job.key,), icon=":material/close:", disabled=job.cancel, width="stretch")
+            right.button(
+                "Cancel",
+                key=f"cancel_{job.key}",
+                on_click=fetch.cancel,
+                args=(job.key,),
+                icon=":material/close:",
+                disabled=job.cancel,
+                width="stretch",
+            )
     st.subheader(f"Ended ({len(ended)})", anchor=False)
     if not ended:
         st.caption("No job has ended yet.")
@@ -61,14 +78,30 @@ def row(job: Job) -> None:
     icon, colour = FACES[job.state]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.finished)) if job.finished else ""
     place = f" · {job.device}" if job.device else ""
-    with st.expander(f":{colour}[{job.state}] · {text.md(job.title or job.kind)} :gray[· {text.seconds(job.seconds)}{place} · {when}]", icon=icon, key=f"job_{job.key}"):
+    with st.expander(
+        f":{colour}[{job.state}] · {text.md(job.title or job.kind)} :gray[· "
+        f"{text.seconds(job.seconds)}{place} · {when}]",
+        icon=icon,
+        key=f"job_{job.key}",
+    ):
         if job.error:
             st.error(text.md(job.error))
-        facts = [f"{job.kind} `{job.key[:12]}`", f"lane {job.lane}" if job.lane else "", f"attempt {job.attempt}", f"worker lost {job.restarts} times" if job.restarts else ""]
+        facts = [
+            f"{job.kind} `{job.key[:12]}`",
+            f"lane {job.lane}" if job.lane else "",
+            f"attempt {job.attempt}",
+            f"worker lost {job.restarts} times" if job.restarts else "",
+        ]
         st.caption(" · ".join(fact for fact in facts if fact), help=tell("lane"))
         st.code(job.log.strip() or "The log is empty.", language=None, wrap_lines=True)
         if job.state != "done":
-            st.button("Try again", key=f"retry_{job.key}", on_click=fetch.engine().retry, args=(job.key,), icon=":material/replay:")
+            st.button(
+                "Try again",
+                key=f"retry_{job.key}",
+                on_click=fetch.retry,
+                args=(job.key,),
+                icon=":material/replay:",
+            )
 
 
 frame.enter()

@@ -11,9 +11,22 @@ from recx.ui.words import TERMS
 FIRST = View(dataset="planted", model="ease", k=10, user="", trait="heavy", draw=0)
 VERDICTS = ("checked", "necessary", "sufficient", "minimal", "margin", "world")
 QUESTIONS = {
-    "pages/case.py": ("Case study", ":material/person_search:", "Why was this recommended to this person, and is the reason true? What would be recommended without it? Why not something else?"),
-    "pages/data.py": ("Data", ":material/table_chart:", "Which data sets are here, what is in them, which rows were left out and why?"),
-    "pages/jobs.py": ("Jobs", ":material/pending_actions:", "What is being computed, how far is it, and can it be cancelled or tried again?"),
+    "pages/case.py": (
+        "Case study",
+        ":material/person_search:",
+        "Why was this recommended to this person, and is the reason true? What would be recommended "
+        "without it? Why not something else?",
+    ),
+    "pages/data.py": (
+        "Data",
+        ":material/table_chart:",
+        "Which data sets are here, what is in them, which rows were left out and why?",
+    ),
+    "pages/jobs.py": (
+        "Jobs",
+        ":material/pending_actions:",
+        "What is being computed, how far is it, and can it be cancelled or tried again?",
+    ),
 }
 
 
@@ -26,7 +39,8 @@ frame.enter()
 st.title("recx", anchor=False)
 st.markdown("#### See why a recommender recommended something, and check that the reason is true.")
 st.markdown(
-    "Every reason shown here has been checked: the recommender was asked again without the named items, and once more with only them. "
+    "Every reason shown here has been checked: the recommender was asked again without the named items, "
+    "and once more with only them. "
     "When a reason does not survive, the page says so."
 )
 if st.button("First case in ten seconds", type="primary", on_click=open_first, icon=":material/play_arrow:"):
@@ -49,12 +63,17 @@ with right:
     st.subheader("What a check cannot say", anchor=False)
     st.markdown(
         "- It tells what *this recommender* does. It says nothing about what the person thinks or wants.\n"
-        "- In the **edited-history** world the model is not trained again: the items leave this person's history, not the data.\n"
-        "- *Not the reason* means that the list does not depend on the named items. The two things may still go together in the data.\n"
+        "- In the **edited-history** world the model is not trained again: the items leave this person's "
+        "history, not the data.\n"
+        "- *Not the reason* means that the list does not depend on the named items. The two things may "
+        "still go together in the data.\n"
         "- A set that is *necessary* need not be the only one: several sets can each be needed."
     )
 known = frame.forms()
 st.subheader("What is built in", anchor=False)
 for kind, label in (("models", "Models"), ("explainers", "Explainers")):
-    names = [f"**{text.md(form['title'].split(':')[0])}** `{name}`" for name, form in ((n, known.form_of(kind, n)) for n in known.names(kind))]
+    names = [
+        f"**{text.md(form['title'].split(':')[0])}** `{name}`"
+        for name, form in ((n, known.form_of(kind, n)) for n in known.names(kind))
+    ]
     st.markdown(f"{label}: " + ", ".join(names))

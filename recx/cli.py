@@ -475,17 +475,15 @@ def _explanation_text(one: Any) -> str:
 @shown
 def study(name: str, settings: tuple[str, ...], progress: Progress, **options: Any) -> Shown:
     """Run a study: a paper's table, published and measured side by side."""
-    start = time.perf_counter()
     from recx.engine import shipped
     from recx.studies._build import study_of
 
     recipe = study_of(name, settings=_by_system(settings), **options)
     store = _store()
     found = store.get(recipe, progress)
-    rows, key = shipped.records(found), store.key(recipe)
-    manifest: dict[str, Any] = next((row for row in store.entries() if row["key"] == key), {})
-    document = {"study": name, "rows": rows, "seconds": manifest.get("seconds", round(time.perf_counter() - start, 3))}
-    document |= {"device": manifest.get("device", "cpu"), "provenance": _provenance(manifest)}
+    rows, manifest = shipped.records(found), store.manifest(recipe)
+    document = {"study": name, "rows": rows, "seconds": store.seconds(recipe), "device": manifest.get("device", "cpu")}
+    document |= {"provenance": _provenance(manifest)}
     return document, lambda: _study_text(rows)
 
 

@@ -56,10 +56,30 @@ def start(progress: Progress) -> dict[str, Any]:
 
 
 def _seconds_to_first_page(home: str) -> dict[str, Any]:
+    """From the start of `recx serve` to its address, and to the first page in a browser that is open already."""
+    from playwright.sync_api import sync_playwright
+
     from recx.engine.doctor import chromium
 
-    env = environment(RECX_HOME=home, PYTHONUNBUFFERED="1")
     browser = chromium()
+    if browser is None:
+        times = _started(home, lambda address: None)
+        return times | {"seen": "its address answers (no Chromium here to draw the page)"}
+    with sync_playwright() as tools:
+        held = tools.chromium.launch(executable_path=str(browser), args=["--no-sandbox"])
+        page = held.new_page()
+
+        def look(address: str) -> None:
+            page.goto(address)
+            page.locator("h1").first.wait_for(timeout=60_000)
+
+        times = _started(home, look)
+        held.close()
+    return times | {"seen": "the first page's heading is drawn in a Chromium that was open already"}
+
+
+def _started(home: str, look: Callable[[str], None]) -> dict[str, Any]:
+    env = environment(RECX_HOME=home, PYTHONUNBUFFERED="1")
     begin = time.perf_counter()
     command = [sys.executable, "-m", "recx", "serve"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, cwd=PACKAGE.parent)
@@ -69,21 +89,8 @@ def _seconds_to_first_page(home: str) -> dict[str, Any]:
         if address is None:
             raise RuntimeError("the app did not start: run `python -m recx serve` to see why")
         told = time.perf_counter() - begin
-        seen = _look(str(browser), address) if browser else "its address answers (no Chromium here to draw the page)"
-        return {"address": told, "page": time.perf_counter() - begin, "seen": seen}
+        look(address)
+        return {"address": told, "page": time.perf_counter() - begin}
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _look(browser: str, address: str) -> str:
-    """Open the first page and wait for its heading (the browser's own start counts)."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as tools:
-        held = tools.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = held.new_page()
-        page.goto(address)
-        page.locator("h1").first.wait_for(timeout=30_000)
-        held.close()
-    return "the first page's heading is drawn in Chromium, whose own start counts"

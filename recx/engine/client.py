@@ -256,7 +256,7 @@ class Engine:
                     self.store.remember(recipe, found)
                     return found
         elif future.status == "error":
-            cluster.fail_lost(self.table, str(future.key))
+            cluster.fail_lost(self.table, str(future.key), cluster.KILLED)
         return None
 
     def _with_needs(self, job: Job) -> Job:
@@ -357,6 +357,7 @@ def start_engine(process: subprocess.Popen[bytes] | None = None) -> dict[str, An
     Raises EngineGone with the end of its log.
     """
     deadline = time.monotonic() + START_SECONDS
+    process = None if process is None or process.poll() is not None else process  # an earlier one may have ended
     while time.monotonic() < deadline:
         card = _current_card()
         if card:

@@ -261,7 +261,7 @@ def _lost_plugin() -> Any:
 
         def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
             if finish == "erred":
-                fail_lost(self.jobs, str(key))
+                fail_lost(self.jobs, str(key), KILLED if start == "processing" else ALONE)
 
     return Lost()
 
@@ -271,7 +271,11 @@ def task_key(kind: str, key: str, attempt: int) -> str:
     return f"recx:{kind}:{key}:{attempt}"
 
 
-def fail_lost(jobs: Any, dask_key: str) -> None:
+KILLED = "Its worker was killed four times: it may need more memory than there is."
+ALONE = "No worker took this up, or what it needs was given up: see RECX_HOME/engine.log, then ask again."
+
+
+def fail_lost(jobs: Any, dask_key: str, error: str) -> None:
     """Close the job of a task that Dask gave up."""
     _, _, key, attempt = dask_key.split(":")
-    jobs.finish(key, int(attempt), "failed", "Its worker was killed four times: it may need more memory than there is.")
+    jobs.finish(key, int(attempt), "failed", error)

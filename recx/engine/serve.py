@@ -94,6 +94,7 @@ def _start_app(port: int, presenter: bool) -> subprocess.Popen[bytes]:
         raise BadInput(f"there is no {APP}: run recx from its checkout.")
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address", "127.0.0.1"]
     command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--logger.level", "warning"]
     env = environment(RECX_PRESENTER="1") if presenter else environment()
     return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, start_new_session=True, cwd=PACKAGE.parent)
 

@@ -106,6 +106,27 @@ class Store:
 
     # -- looking after it
 
+    def manifest(self, recipe: Any) -> dict[str, Any]:
+        """What is written beside a stored result; empty when there is none."""
+        try:
+            return dict(json.loads((self._folder(self.key(recipe)) / "manifest.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def seconds(self, recipe: Any) -> float:
+        """Seconds of computing that a stored result took, with all that it needed and that is still stored."""
+        seen: dict[str, float] = {}
+
+        def visit(one: Any) -> None:
+            if (key := self.key(one)) not in seen:
+                seen[key] = self.manifest(one).get("seconds", 0.0)
+                for need in one.needs():
+                    visit(need)
+
+        with self.one_moment():
+            visit(recipe)
+        return round(sum(seen.values()), 3)
+
     def entries(self) -> list[dict[str, Any]]:
         """The manifests, latest used first, each with `bytes` and `used` (seconds since 1970)."""
         rows = []

@@ -49,5 +49,7 @@ def empty(height: int, sentence: str) -> go.Figure:
     fig = figure(height)
     fig.update_xaxes(visible=False)
     fig.update_yaxes(visible=False)
-    fig.add_annotation(text=folded(sentence, 60, 4), showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"color": INK})
+    fig.add_annotation(
+        text=folded(sentence, 60, 4), showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"color": INK}
+    )
     return fig

@@ -14,7 +14,7 @@ HEIGHT = 280
 
 
 def long_tail(popularity: Sequence[int], most: int = 600) -> go.Figure:
-    """Events per item against the rank of the item, both axes logarithmic; thinned to `most` points evenly on the log axis."""
+    """Events per item against the rank of the item, both axes logarithmic; thinned to `most` points."""
     counts = np.sort(np.asarray(popularity, dtype=float))[::-1]
     counts = counts[counts > 0]
     if not len(counts):
@@ -22,11 +22,15 @@ def long_tail(popularity: Sequence[int], most: int = 600) -> go.Figure:
     ranks = np.unique(np.geomspace(1, len(counts), min(most, len(counts))).round().astype(int))
     fig = figure(HEIGHT)
     fig.add_scatter(
-        x=ranks, y=counts[ranks - 1], mode="lines+markers", line={"color": palette.ACCENT, "width": 2}, marker={"size": 4},
+        x=ranks,
+        y=counts[ranks - 1],
+        mode="lines+markers",
+        line={"color": palette.ACCENT, "width": 2},
+        marker={"size": 4},
         hovertemplate="item of rank %{x:,}<br>%{y:,} events<extra></extra>",
     )
-    fig.update_xaxes(type="log", title="rank of the item (1 = most popular)", dtick=1, fixedrange=True)
-    fig.update_yaxes(type="log", title="events", dtick=1, fixedrange=True)
+    fig.update_xaxes(type="log", title="rank of the item (1 = most popular)", fixedrange=True)
+    fig.update_yaxes(type="log", title="events", fixedrange=True)
     return fig
 
 
@@ -36,11 +40,13 @@ def counts(table: Mapping[str, int], x_title: str, *, nothing: str, y_title: str
         return empty(HEIGHT, nothing)
     fig = figure(HEIGHT)
     fig.add_bar(
-        x=[plain(name) for name in table], y=list(table.values()), marker={"color": palette.ACCENT},
+        x=[plain(name) for name in table],
+        y=list(table.values()),
+        marker={"color": palette.ACCENT},
         hovertemplate="%{x}: %{y:,} " + y_title + "<extra></extra>",
     )
     fig.update_xaxes(title=x_title, type="category", fixedrange=True)
-    fig.update_yaxes(title=y_title, fixedrange=True, rangemode="tozero")
+    fig.update_yaxes(title=y_title, fixedrange=True, rangemode="tozero", tickformat=",d")
     return fig
 
 
@@ -50,10 +56,13 @@ def over_time(table: Mapping[str, int]) -> go.Figure:
         return empty(HEIGHT, "This data set has no times.")
     fig = figure(HEIGHT)
     fig.add_bar(
-        x=list(table), y=list(table.values()), marker={"color": palette.ACCENT}, hovertemplate="%{x}: %{y:,} events<extra></extra>"
+        x=list(table),
+        y=list(table.values()),
+        marker={"color": palette.ACCENT},
+        hovertemplate="%{x}: %{y:,} events<extra></extra>",
     )
     fig.update_xaxes(title="date (UTC)", type="date", fixedrange=True)
-    fig.update_yaxes(title="events", fixedrange=True, rangemode="tozero")
+    fig.update_yaxes(title="events", fixedrange=True, rangemode="tozero", tickformat=",d")
     return fig
 
 
@@ -64,7 +73,9 @@ def genres(table: Mapping[str, int], lanes: Mapping[str, str]) -> go.Figure:
     names = sorted(table, key=lambda name: (table[name], name))[-14:]
     fig = figure(HEIGHT)
     fig.add_bar(
-        x=[table[name] for name in names], y=[plain(name) for name in names], orientation="h",
+        x=[table[name] for name in names],
+        y=[plain(name) for name in names],
+        orientation="h",
         marker={"color": [palette.GENRE_COLOURS.get(lanes.get(name, ""), palette.OTHER[1]) for name in names]},
         hovertemplate="%{y}: %{x:,} items<extra></extra>",
     )

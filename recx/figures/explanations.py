@@ -31,7 +31,7 @@ def agreement(rows: Sequence[Mapping[str, Any]], height: int = 250, most: int = 
         own = [item for item in shown if item in row["items"]]
         colour = palette.of_name(row["explainer"])
         fig.add_scatter(
-            x=[shown.index(item) for item in own] or [None],
+            x=[shown.index(item) for item in own] or (None,),
             y=[row["explainer"]] * max(len(own), 1),
             mode="markers",
             name=row["explainer"],
@@ -49,15 +49,25 @@ def agreement(rows: Sequence[Mapping[str, Any]], height: int = 250, most: int = 
             hovertemplate="%{text}<extra></extra>",
         )
     fig.update_xaxes(
-        tickvals=list(range(len(shown))), ticktext=[folded(titles[i], 18, 2) for i in shown], tickangle=-35 if len(shown) > 5 else 0,
-        range=[-0.6, max(len(shown), 4) - 0.4], fixedrange=True,
+        tickvals=list(range(len(shown))),
+        ticktext=[folded(titles[i], 18, 2) for i in shown],
+        tickangle=-35 if len(shown) > 5 else 0,
+        range=[-0.6, max(len(shown), 4) - 0.4],
+        fixedrange=True,
     )
     names = [row["explainer"] for row in rows]
     fig.update_yaxes(categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], fixedrange=True)
     if len(items) > most:
         fig.add_annotation(
-            text=f"showing the {most} items named most often of {len(items)}", showarrow=False, x=1, y=1, xanchor="right", yanchor="bottom",
-            xref="paper", yref="paper", font={"size": 11, "color": palette.NEUTRAL},
+            text=f"showing the {most} items named most often of {len(items)}",
+            showarrow=False,
+            x=1,
+            y=1,
+            xanchor="right",
+            yanchor="bottom",
+            xref="paper",
+            yref="paper",
+            font={"size": 11, "color": palette.NEUTRAL},
         )
         fig.update_layout(margin_t=24)
     return fig
@@ -80,7 +90,8 @@ def effects(rows: Sequence[Mapping[str, Any]], height: int = 320, most: int = 10
         orientation="h",
         marker={"color": [palette.NO if row["effect"] > 0 else palette.YES for row in shown]},
         text=[
-            f"<b>{plain(row['title'])}</b><br>without it the score changes by {row['effect']:+.4g}<br>and the rank becomes {row['rank_without']:,}"
+            f"<b>{plain(row['title'])}</b><br>without it the score changes by {row['effect']:+.4g}<br>and "
+            f"the rank becomes {row['rank_without']:,}"
             for row in shown
         ],
         textposition="none",

@@ -15,11 +15,15 @@ HEIGHT = 236
 
 
 def timeline(
-    rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], *, off: Collection[str] = (), named: Collection[str] = ()
+    rows: Sequence[Mapping[str, Any]],
+    lanes: Mapping[str, str],
+    *,
+    off: Collection[str] = (),
+    named: Collection[str] = (),
 ) -> go.Figure:
-    """Marks at (place in the history, genre). `off`: items switched off (hollow); `named`: items an explanation names (ringed).
+    """Marks at (place in the history, genre); `off`: items switched off (hollow), `named`: by an explanation (ringed).
 
-    `rows`: dicts of item, title, year, genres, rating, time, oldest first. Each mark carries its item id as custom data.
+    `rows`: dicts of item, title, year, genres, rating, time, oldest first. A mark carries its item id as custom data.
     """
     if not rows:
         return empty(HEIGHT, "This history is empty.")
@@ -30,7 +34,10 @@ def timeline(
     size = 11 if len(rows) <= 120 else 8 if len(rows) <= 300 else 6
     ringed = [place for place, row in enumerate(rows) if row["item"] in named]
     fig.add_scatter(
-        x=[place + 1 for place in ringed], y=[lane[place] for place in ringed], mode="markers", hoverinfo="skip",
+        x=[place + 1 for place in ringed],
+        y=[lane[place] for place in ringed],
+        mode="markers",
+        hoverinfo="skip",
         marker={"size": size + 8, "symbol": "circle-open", "color": palette.ACCENT, "line": {"width": 2}},
     )
     fig.add_scatter(
@@ -59,15 +66,22 @@ def timeline(
         fixedrange=True,
     )
     fig.update_yaxes(
-        categoryorder="array", categoryarray=order[::-1], range=[-0.6, len(order) - 0.4], fixedrange=True,
-        tickvals=order, ticktext=[plain(name) for name in order],
+        categoryorder="array",
+        categoryarray=order[::-1],
+        range=[-0.6, len(order) - 0.4],
+        fixedrange=True,
+        tickvals=order,
+        ticktext=[plain(name) for name in order],
     )
     return fig
 
 
 def hover(row: Mapping[str, Any]) -> str:
     """Title and year, genres, rating, date, popularity: what is known of an item, on lines."""
-    lines = [f"<b>{plain(row['title'])}</b>" + (f" ({row['year']})" if row.get("year") and str(row["year"]) not in str(row["title"]) else "")]
+    lines = [
+        f"<b>{plain(row['title'])}</b>"
+        + (f" ({row['year']})" if row.get("year") and str(row["year"]) not in str(row["title"]) else "")
+    ]
     if row.get("genres"):
         lines.append(plain(", ".join(palette.genres_of(row["genres"]))))
     if row.get("rating") is not None:

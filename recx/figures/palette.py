@@ -45,7 +45,7 @@ def genres_of(text: str | None) -> list[str]:
 def genre_lanes(counts: Mapping[str, int] | Iterable[str]) -> dict[str, str]:
     """{genre: colour name} for the six most common genres of a data set (ties by name); all others are `gray`."""
     if not isinstance(counts, Mapping):
-        counts = {name: 0 for name in counts}
+        counts = dict.fromkeys(counts, 0)
     common = sorted(counts, key=lambda name: (-counts[name], name))[: len(GENRE_COLOURS)]
     return dict(zip(common, GENRE_COLOURS, strict=False))
 

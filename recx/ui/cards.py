@@ -1,4 +1,4 @@
-"""Pieces of HTML: explanation cards, lists with movement, terms with their help. Pure functions; all item text is escaped."""
+"""Pieces of HTML: explanation cards, lists with movement, terms with their help. All item text is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ MARKS = {True: ("✓", "yes", "yes"), False: ("✗", "no", "no"), None: ("–", 
 def term(word: str, label: str = "", *, right: bool = False) -> str:
     """A term that explains itself on hover and on keyboard focus."""
     side = " right" if right else ""
-    return f'<span class="rx-term{side}" tabindex="0" data-tip="{attribute(tell(word))}">{attribute(label or word)}</span>'
+    return (
+        f'<span class="rx-term{side}" tabindex="0" data-tip="{attribute(tell(word))}">{attribute(label or word)}</span>'
+    )
 
 
 def verdict(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -41,8 +43,9 @@ def explanation(row: Mapping[str, Any], title: str, *, shown: int = 6) -> str:
         f'<p class="sentence">{html(row["sentence"])}</p>',
         _items(row, shown),
         _facts(row),
-        f'<div class="foot">{term("time", seconds(row["seconds"]))} · {term("model calls", plural(row["model_calls"], "model call"))}'
-        f' · {term("world", row["world"])}<br>{html(row["searched"])}</div>',
+        f'<div class="foot">{term("time", seconds(row["seconds"]))} · '
+        f"{term('model calls', plural(row['model_calls'], 'model call'))}"
+        f" · {term('world', row['world'])}<br>{html(row['searched'])}</div>",
     ]
     return f'<div class="rx rx-card" data-explainer="{attribute(row["explainer"])}">{"".join(parts)}</div>'
 
@@ -55,11 +58,15 @@ def _items(row: Mapping[str, Any], shown: int) -> str:
     lines = []
     for item, title, weight in list(zip(row["items"], row["titles"], row["weights"], strict=False))[:shown]:
         more = f'<span class="detail">{details[item]}</span>' if item in details else ""
-        lines.append(f'<li><span class="title">{html(title)}</span><span class="num dim" title="weight">{number(weight, 3)}</span>{more}</li>')
+        lines.append(
+            f'<li><span class="title">{html(title)}</span><span class="num dim" '
+            f'title="weight">{number(weight, 3)}</span>{more}</li>'
+        )
     rest = len(row["items"]) - shown
     if rest > 0:
         lines.append(f'<li class="dim">and {plural(rest, "more item")}</li>')
-    head = f'<div class="dim">{term("explainer", plural(len(row["items"]), "item") + " named")}, with {term("weight")}</div>'
+    count = term("explainer", plural(len(row["items"]), "item") + " named")
+    head = f'<div class="dim">{count}, with {term("weight")}</div>'
     return f'{head}<ul class="items">{"".join(lines)}</ul>'
 
 
@@ -67,30 +74,48 @@ def _details(row: Mapping[str, Any]) -> dict[str, str]:
     """Measures of association rules; ranks of single items."""
     out = {}
     for rule in row["details"].get("rules", ()):
-        words = [f"{term(name)} {number(rule[name], 3)}" for name in ("support", "confidence", "lift", "leverage", "conviction") if name in rule]
-        counts = f'{number(rule["n_both"])} histories with both' if "n_both" in rule else ""
+        words = [
+            f"{term(name)} {number(rule[name], 3)}"
+            for name in ("support", "confidence", "lift", "leverage", "conviction")
+            if name in rule
+        ]
+        counts = f"{number(rule['n_both'])} histories with both" if "n_both" in rule else ""
         out[rule["item"]] = " · ".join([*words, counts] if counts else words)
     for one in row["details"].get("per_item", ()):
         if "rank_without" in one:
-            out.setdefault(one["item"], f'alone: score {signed(one["value"])}, rank {one["rank_without"]:,}')
+            out.setdefault(one["item"], f"alone: score {signed(one['value'])}, rank {one['rank_without']:,}")
     return out
 
 
 def _facts(row: Mapping[str, Any]) -> str:
     """The numbers of the check."""
     k = row["k"]
-    ranks = f'{number(row["rank_before"])} → <b>{number(row["rank_after"])}</b>' if row["found"] else number(row["rank_before"])
-    margins = number(row["margin_before"], 3) + (f' → {number(row["margin_after"], 3)}' if row["found"] else "")
+    ranks = (
+        f"{number(row['rank_before'])} → <b>{number(row['rank_after'])}</b>"
+        if row["found"]
+        else number(row["rank_before"])
+    )
+    margins = number(row["margin_before"], 3) + (f" → {number(row['margin_after'], 3)}" if row["found"] else "")
     lines = [("rank", "rank", ranks), ("margin", "margin", margins)]
     if row["found"]:
         only = f' <span class="dim">(rank {number(row["rank_only"])} with only them)</span>' if row["rank_only"] else ""
         lines += [
-            ("replacement", "taking its place", html(row["replacement_title"]) if row["replacement_title"] else f'<span class="na">none: it stays in the top {k}</span>'),
+            (
+                "replacement",
+                "taking its place",
+                html(row["replacement_title"])
+                if row["replacement_title"]
+                else f'<span class="na">none: it stays in the top {k}</span>',
+            ),
             ("necessary", "necessary", _flag(row["necessary"])),
             ("sufficient", "sufficient", _flag(row["sufficient"]) + only),
             ("minimal", "minimal", _minimal(row["minimal"])),
         ]
-    return '<dl class="rx-facts">' + "".join(f"<dt>{term(t, label)}</dt><dd>{value}</dd>" for t, label, value in lines) + "</dl>"
+    return (
+        '<dl class="rx-facts">'
+        + "".join(f"<dt>{term(t, label)}</dt><dd>{value}</dd>" for t, label, value in lines)
+        + "</dl>"
+    )
 
 
 def _flag(value: bool | None) -> str:
@@ -129,15 +154,18 @@ def whatif_list(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str
         own = " target" if item == target else ""
         lines.append(
             f'<li class="row{own}" data-item="{attribute(item)}"><span class="rank">{row["rank"]}</span>'
-            f'<span class="mark {kind}" title="{words}">{mark}</span><span class="title">{html(named(row["title"], row["year"]))}{star(row)}</span>'
+            f'<span class="mark {kind}" title="{words}">{mark}</span><span '
+            f'class="title">{html(named(row["title"], row["year"]))}{star(row)}</span>'
             f'<span class="score">{number(row["score"])}</span></li>'
         )
     now = {row["item"] for row in after}
     for row in before:
         if row["item"] not in now:
             lines.append(
-                f'<li class="gone" data-item="{attribute(row["item"])}"><span class="rank"></span><span class="mark no" title="was in place {row["rank"]}">out</span>'
-                f'<span class="title">{html(named(row["title"], row["year"]))}</span><span class="score">was {row["rank"]}</span></li>'
+                f'<li class="gone" data-item="{attribute(row["item"])}"><span class="rank"></span><span '
+                f'class="mark no" title="was in place {row["rank"]}">out</span>'
+                f'<span class="title">{html(named(row["title"], row["year"]))}</span><span '
+                f'class="score">was {row["rank"]}</span></li>'
             )
     return f'<div class="rx"><ol class="rx-list" data-list="what-if">{"".join(lines)}</ol></div>'
 
@@ -150,19 +178,33 @@ def star(row: Mapping[str, Any]) -> str:
 def legend(lanes: Mapping[str, str]) -> str:
     """The genre colours."""
     dots = [(name, palette.GENRE_COLOURS[colour]) for name, colour in lanes.items()] + [("other", palette.OTHER[1])]
-    return '<div class="rx rx-key">' + "".join(
-        f'<span><span class="dot" style="background:{colour}"></span>{html(name)}</span>' for name, colour in dots
-    ) + "</div>"
+    return (
+        '<div class="rx rx-key">'
+        + "".join(
+            f'<span><span class="dot" style="background:{colour}"></span>{html(name)}</span>' for name, colour in dots
+        )
+        + "</div>"
+    )
 
 
 def glossary(words: Mapping[str, str]) -> str:
     """Terms and what they mean, as a list."""
-    return '<div class="rx"><dl class="rx-words">' + "".join(f"<dt>{attribute(w)}</dt><dd>{attribute(t)}</dd>" for w, t in words.items()) + "</dl></div>"
+    return (
+        '<div class="rx"><dl class="rx-words">'
+        + "".join(f"<dt>{attribute(w)}</dt><dd>{attribute(t)}</dd>" for w, t in words.items())
+        + "</dl></div>"
+    )
 
 
 def footer(parts: Mapping[str, tuple[str, str]]) -> str:
     """Provenance: {label: (name, fingerprint)}."""
-    return '<div class="rx-foot">' + "".join(
-        f'<span>{term("fingerprint", label)} {html(name)}' + (f" <code>{attribute(mark)}</code>" if mark else "") + "</span>"
-        for label, (name, mark) in parts.items()
-    ) + "</div>"
+    return (
+        '<div class="rx-foot">'
+        + "".join(
+            f"<span>{term('fingerprint', label)} {html(name)}"
+            + (f" <code>{attribute(mark)}</code>" if mark else "")
+            + "</span>"
+            for label, (name, mark) in parts.items()
+        )
+        + "</div>"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,10 @@ from recx.ui.state import change, view, write_link
 from recx.ui.view import Pin
 from recx.ui.words import tell
 
-CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["zoom", "pan", "select", "lasso2d", "zoomIn", "zoomOut", "autoScale", "resetScale"]}
+CHART = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["zoom", "pan", "select", "lasso2d", "zoomIn", "zoomOut", "autoScale", "resetScale"],
+}
 STRIP = 24
 """History items shown as switches before somebody asks for more."""
 
@@ -82,10 +86,16 @@ def history(case: Case, right: Any) -> None:
     strip()
 
 
-def _timeline(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], off: tuple[str, ...], named: set[str]) -> None:
+def _timeline(
+    rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], off: tuple[str, ...], named: set[str]
+) -> None:
     fig = history_figures.timeline(rows, lanes, off=off, named=named)
     event = st.plotly_chart(
-        fig, key=f"timeline_{view().dataset}_{view().person}_{view().model}", on_select="rerun", selection_mode="points", config=CHART,
+        fig,
+        key=f"timeline_{view().dataset}_{view().person}_{view().model}",
+        on_select="rerun",
+        selection_mode="points",
+        config=CHART,
         alt=f"Timeline of {len(rows)} history items by genre, oldest left.",
     )
     points = event["selection"]["points"] if event else []
@@ -106,7 +116,7 @@ def _item_of(point: Mapping[str, Any]) -> str:
 def toggle(item: str) -> None:
     """Switch a history item off, or on again."""
     off = view().off
-    change(off=tuple(one for one in off if one != item) if item in off else (*off, item))
+    switch(tuple(one for one in off if one != item) if item in off else (*off, item))
 
 
 def _named_items(case: Case) -> set[str]:
@@ -126,23 +136,35 @@ def _switches(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, str], named
         st.markdown(f"**What if?** :gray[{_strip_words(len(rows), len(shown), len(off))}]", help=tell("what-if"))
         st.button(
             "Switch all on",
-            on_click=change,
-            kwargs={"off": ()},
+            on_click=switch,
+            args=((),),
             disabled=not off,
             key="all_on",
             icon=":material/undo:",
             type="tertiary",
         )
         st.toggle(f"Show all {len(rows):,}", key="strip_all", disabled=len(rows) <= STRIP)
-    st.session_state["strip"] = [item for item in titles if item not in off]
-    st.pills(
-        "History items (lit = kept)", list(titles), selection_mode="multi", key="strip", on_change=_take_strip, args=(list(titles),),
-        format_func=lambda item: _pill(titles[item], lanes), label_visibility="collapsed",
-    )
+    key = f"strip_{zlib.crc32(repr((list(titles), st.session_state.get('off_elsewhere', 0))).encode()):08x}"
+    st.session_state[key] = [item for item in titles if item not in off]
+    with st.container(key="strip"):
+        st.pills(
+            "History items (lit = kept)",
+            list(titles),
+            selection_mode="multi",
+            key=key,
+            on_change=_take_strip,
+            args=(key, list(titles)),
+            format_func=lambda item: _pill(titles[item], lanes),
+            label_visibility="collapsed",
+        )
 
 
 def _strip_words(n: int, shown: int, off: int) -> str:
-    state = f"{text.plural(off, 'item')} switched off" if off else "Switch history items off and on; the list on the right follows"
+    state = (
+        f"{text.plural(off, 'item')} switched off"
+        if off
+        else "Switch history items off and on; the list on the right follows"
+    )
     return state + (f" · showing {shown:,} of {n:,}" if shown < n else "")
 
 
@@ -151,23 +173,43 @@ def _pill(row: Mapping[str, Any], lanes: Mapping[str, str]) -> str:
     return f":{palette.colour_name(row['genres'], lanes)}[●] {text.md(text.named(row['title'], row['year']))}"
 
 
-def _take_strip(shown: list[str]) -> None:
-    kept = set(st.session_state["strip"])
+def _take_strip(key: str, shown: list[str]) -> None:
+    kept = set(st.session_state[key])
     hidden = [item for item in view().off if item not in shown]
     change(off=(*hidden, *(item for item in shown if item not in kept)))
+
+
+def switch(off: tuple[str, ...]) -> None:
+    """Switch exactly these items off, from outside the strip.
+
+    The strip then becomes a new widget: a late message of the browser about the old one must not undo this.
+    """
+    st.session_state["off_elsewhere"] = st.session_state.get("off_elsewhere", 0) + 1
+    change(off=off)
 
 
 def _after(case: Case) -> None:
     """The list without the items that are switched off, with movement marks."""
     off = view().off
-    st.markdown(f"##### What if · {text.plural(len(off), 'item')} off" if off else "##### What if", help=tell("what-if"))
+    st.markdown(
+        f"##### What if · {text.plural(len(off), 'item')} off" if off else "##### What if", help=tell("what-if")
+    )
     if not off:
-        st.caption("Nothing is switched off: this list equals the one on the left. ▲ ▼ will show what moves, *new* what enters, *out* what leaves.")
+        st.caption(
+            "Nothing is switched off: this list equals the one on the left. ▲ ▼ will show what moves, "
+            "*new* what enters, *out* what leaves."
+        )
         st.html(cards.whatif_list(case.base["items"], case.base["items"], case.target))
         return
     user, titles = view().person
-    st.caption(f"Asked again without {text.plural(len(off), 'item')}; ▲ ▼ places moved, *new* entered, *out* left the list.")
-    found = fetch.result(Recommend(case.fit, (person_of(user, titles, off),), view().k), "What if", "whatif")
+    st.caption(
+        f"Asked again without {text.plural(len(off), 'item')}; ▲ ▼ places moved, *new* entered, *out* left the list."
+    )
+    found = fetch.result(
+        Recommend(case.fit, (person_of(user, titles, off),), view().k),
+        f"What if, for {person_label(user, titles)}",
+        "whatif",
+    )
     if found is not None:
         st.html(cards.whatif_list(case.base["items"], found[0]["items"], case.target))
 
@@ -182,9 +224,15 @@ def recommendations(case: Case) -> None:
     with st.container(key="recs"):
         for row in case.base["items"]:
             st.button(
-                _row_label(row, case.lanes), key=f"rec_{row['item']}", on_click=change, kwargs={"target": row["item"]},
-                type="primary" if row["item"] == case.target else "secondary", width="stretch", wrap=True,
-                help=f"{text.md(', '.join(palette.genres_of(row['genres'])))} · {row['popularity']:,} events · id {text.md(row['item'])} · score {text.number(row['score'], 6)}",
+                _row_label(row, case.lanes),
+                key=f"rec_{row['item']}",
+                on_click=change,
+                kwargs={"target": row["item"]},
+                type="primary" if row["item"] == case.target else "secondary",
+                width="stretch",
+                wrap=True,
+                help=f"{text.md(', '.join(palette.genres_of(row['genres'])))} · {row['popularity']:,} "
+                f"events · id {text.md(row['item'])} · score {text.number(row['score'], 6)}",
             )
 
 
@@ -199,7 +247,9 @@ def _held_words(base: Mapping[str, Any]) -> str:
         return "Click one to see why. No item is held out for this person."
     title = text.md(text.named(held[0]["title"], held[0]["year"]))
     more = f" (and {len(held) - 1} more)" if len(held) > 1 else ""
-    return f"Click one to see why. Really chosen next: {title}{more}, " + (f"★ in place {found[0]}." if found else "not in this list.")
+    return f"Click one to see why. Really chosen next: {title}{more}, " + (
+        f"★ in place {found[0]}." if found else "not in this list."
+    )
 
 
 # -- explanations
@@ -212,11 +262,19 @@ def explanations(case: Case) -> None:
         st.info("Choose a recommendation above.", icon=":material/touch_app:")
         return
     st.subheader(f"Why {text.md(text.named(row['title'], row['year']))}?", help=tell("checked"), anchor="why")
-    st.caption(f"Each explainer names history items; then the recommender was asked again without them, and with only them. Rank {row['rank']} of {case.base['n_candidates']:,} now.")
+    st.caption(
+        f"Each explainer names history items; then the recommender was asked again without them, and with "
+        f"only them. Rank {row['rank']} of {case.base['n_candidates']:,} now."
+    )
     grid = st.grid(4 if len(case.explainers) % 2 == 0 else 3, min_column_width=280, border=True, key="cards")
     for name in case.explainers:
         with grid.cell():
-            fetch.panel(explain_recipe(case, name), _card, key=f"explain_{name}", title=f"Explain with {name}")
+            fetch.panel(
+                explain_recipe(case, name),
+                _card,
+                key=f"explain_{name}",
+                title=f"{name}: why {text.named(row['title'])} for {person_label(*view().person)}",
+            )
     _agreement(case)
 
 
@@ -225,8 +283,13 @@ def _card(found: Sequence[Any]) -> None:
     st.html(cards.explanation(row, forms().form_of("explainers", row["explainer"])["title"].split(":")[0]))
     if row["items"]:
         st.button(
-            "Switch these off", key=f"try_{row['explainer']}", on_click=change, kwargs={"off": tuple(row["items"])}, icon=":material/science:",
-            help="See for yourself: the what-if list above is asked again without exactly these items.", width="stretch",
+            "Switch these off",
+            key=f"try_{row['explainer']}",
+            on_click=switch,
+            args=(tuple(row["items"]),),
+            icon=":material/science:",
+            help="See for yourself: the what-if list above is asked again without exactly these items.",
+            width="stretch",
         )
 
 
@@ -237,13 +300,25 @@ def _agreement(case: Case) -> None:
     def body() -> None:
         outcomes = [fetch.get(explain_recipe(case, name), wait=2 * fetch.WAIT) for name in case.explainers]
         rows = [outcome.result[0].as_dict() for outcome in outcomes if outcome.result]
-        st.markdown("**Do the explainers agree?** :gray[Filled: without its set the recommendation leaves the list. Hollow: it stays.]")
+        st.markdown(
+            "**Do the explainers agree?** :gray[Filled: without its set the recommendation leaves the "
+            "list. Hollow: it stays.]"
+        )
         waiting = len(case.explainers) - len(rows)
-        st.caption(f"{text.plural(waiting, 'explanation')} still to come." if waiting else "A column is a history item; a row is an explainer.")
+        st.caption(
+            f"{text.plural(waiting, 'explanation')} still to come."
+            if waiting
+            else "A column is a history item; a row is an explainer."
+        )
         if waiting and not rows:
             st.skeleton(height=250)
             return
-        st.plotly_chart(explanation_figures.agreement(rows), key="agreement_chart", config=CHART, alt="Which history items each explainer names.")
+        st.plotly_chart(
+            explanation_figures.agreement(rows),
+            key="agreement_chart",
+            config=CHART,
+            alt="Which history items each explainer names.",
+        )
 
     body()
 
@@ -264,16 +339,28 @@ def why_not(case: Case, items: pd.DataFrame) -> None:
             found = find_items(items, words, most=6, without=taken)
             for _, row in found.iterrows():
                 st.button(
-                    text.md(text.named(row["title"], row["year"])), key=f"whynot_{row['item']}", on_click=change, kwargs={"whynot": row["item"]},
-                    type="primary" if row["item"] == view().whynot else "secondary", width="stretch", wrap=True,
+                    text.md(text.named(row["title"], row["year"])),
+                    key=f"whynot_{row['item']}",
+                    on_click=change,
+                    kwargs={"whynot": row["item"]},
+                    type="primary" if row["item"] == view().whynot else "secondary",
+                    width="stretch",
+                    wrap=True,
                 )
             if words and found.empty:
                 st.caption("No title outside the history holds these words.")
         with right:
             if not view().whynot:
-                st.caption("Type part of a title and choose an item: its rank, how far it is from the list, and which history items hold it down.")
+                st.caption(
+                    "Type part of a title and choose an item: its rank, how far it is from the list, and "
+                    "which history items hold it down."
+                )
             else:
-                answer = fetch.result(WhyNot(case.fit, case.person, view().whynot, view().k), "Why not?", "whynot")
+                answer = fetch.result(
+                    WhyNot(case.fit, case.person, view().whynot, view().k),
+                    f"Why not {view().whynot}, for {person_label(*view().person)}",
+                    "whynot",
+                )
                 if answer is not None:
                     _why_not_answer(answer)
         write_link(forms())
@@ -288,13 +375,16 @@ def _why_not_answer(answer: Mapping[str, Any]) -> None:
     if answer["rank"] <= k:
         words = f"**{title}** is in the list: rank **{rank}** of {total}."
     else:
-        words = f"**{title}** has rank **{rank}** of {total}. It lacks **{text.number(gap, 3)}** in score to reach place {k}."
+        lack = text.number(gap, 3)
+        words = f"**{title}** has rank **{rank}** of {total}. It lacks **{lack}** in score to reach place {k}."
     st.markdown(words + (" It is the item that was really chosen next (★)." if answer.get("held_out") else ""))
     down = [row for row in answer["effects"] if row["effect"] > 0]
     enough = [row for row in down if row["rank_without"] <= k < answer["rank"]]
     st.caption(_hold_words(down, enough, k))
     st.plotly_chart(
-        explanation_figures.effects(answer["effects"]), key=f"whynot_chart_{answer['item']}", config=CHART,
+        explanation_figures.effects(answer["effects"]),
+        key=f"whynot_chart_{answer['item']}",
+        config=CHART,
         alt="Change of the item's score when single history items are switched off.",
     )
 
@@ -314,15 +404,23 @@ def _hold_words(down: Sequence[Mapping[str, Any]], enough: Sequence[Mapping[str,
 def comparison(case: Case) -> None:
     """The pinned case beside this one."""
     pin, now = view().pin, view()
-    st.subheader("Compare", help="Pin this case, then choose another user or model: both lists stand side by side.", anchor="compare")
+    st.subheader(
+        "Compare",
+        help="Pin this case, then choose another user or model: both lists stand side by side.",
+        anchor="compare",
+    )
     left, right = st.columns([1, 3], vertical_alignment="center")
     label = "Pin this case instead" if pin else "Pin this case"
     left.button(label, on_click=_pin, key="pin_case", icon=":material/keep:", width="stretch")
     if pin is None:
-        right.caption("Nothing is pinned. Pin this case, then choose another user or another model to see both side by side.")
+        right.caption(
+            "Nothing is pinned. Pin this case, then choose another user or another model to see both side by side."
+        )
         return
     here = Pin(now.model, now.settings, now.seed, *now.person)
-    right.button("Unpin", on_click=change, kwargs={"pin": None}, key="unpin", icon=":material/keep_off:", type="tertiary")
+    right.button(
+        "Unpin", on_click=change, kwargs={"pin": None}, key="unpin", icon=":material/keep_off:", type="tertiary"
+    )
     if pin == here:
         st.caption("This very case is pinned. Choose another user or another model on the left.")
         return
@@ -344,10 +442,13 @@ def _compared(pin: Pin, here: Pin, left: Mapping[str, Any], right: Mapping[str, 
     both = {row["item"] for row in left["items"]} & {row["item"] for row in right["items"]}
     watched = {row["item"] for row in left["history"]} & {row["item"] for row in right["history"]}
     st.markdown(
-        f"**{len(both)}** of {len(right['items'])} recommendations in common · history {len(left['history']):,} and {len(right['history']):,} items, {len(watched):,} in common"
+        f"**{len(both)}** of {len(right['items'])} recommendations in common · history "
+        f"{len(left['history']):,} and {len(right['history']):,} items, {len(watched):,} in common"
     )
     colours = (palette.of_name(pin.model), palette.of_name(here.model))
     st.plotly_chart(
-        compare_figures.slope(left["items"], right["items"], (f"pinned: {titles[0]}", f"now: {titles[1]}"), colours), key="compare_chart", config=CHART,
+        compare_figures.slope(left["items"], right["items"], (f"pinned: {titles[0]}", f"now: {titles[1]}"), colours),
+        key="compare_chart",
+        config=CHART,
         alt="Two ranked lists side by side; lines join items that both hold.",
     )

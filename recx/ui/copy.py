@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
-HTML = '<button type="button" class="copy" aria-live="polite"><span class="face">Copy link</span></button><input class="plain" readonly hidden aria-label="Link to this view">'
+HTML = """
+<button type="button" class="copy" aria-live="polite"><span class="face">Copy link</span></button>
+<input class="plain" readonly hidden aria-label="Link to this view">
+"""
 CSS = """
-.copy { font: inherit; color: var(--st-text-color); background: var(--st-background-color); border: 1px solid var(--st-border-color);
-  border-radius: var(--st-button-radius, 6px); padding: 0.25rem 0.75rem; min-height: 2.5rem; cursor: pointer; white-space: nowrap; }
+.copy {
+  font: inherit; color: var(--st-text-color); background: var(--st-background-color); white-space: nowrap;
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius, 6px);
+  padding: 0.25rem 0.75rem; min-height: 2.5rem; cursor: pointer;
+}
 .copy:hover, .copy:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }
 .plain { font: inherit; width: 16rem; margin-left: 0.5rem; }
 """
 JS = """
 export default function ({ parentElement }) {
-  const button = parentElement.querySelector('.copy'), face = parentElement.querySelector('.face'), plain = parentElement.querySelector('.plain')
+  const [button, face, plain] = ['.copy', '.face', '.plain'].map((name) => parentElement.querySelector(name))
   button.onclick = async () => {
     const link = window.location.href
-    button.dataset.link = link
     try {
       await navigator.clipboard.writeText(link)
       face.textContent = 'Link copied'

@@ -22,9 +22,30 @@ def buttons(this: Case) -> None:
     """Three downloads."""
     now = view()
     name = f"{now.dataset}-{now.model}-{now.person[0] or 'new'}"
-    st.download_button("Whole case (JSON)", lambda: as_json(this), f"{name}.json", "application/json", on_click="ignore", width="stretch")
-    st.download_button("Recommendations (CSV)", lambda: lists_csv(this), f"{name}-list.csv", "text/csv", on_click="ignore", width="stretch")
-    st.download_button("Explanations (CSV)", lambda: explanations_csv(this), f"{name}-explanations.csv", "text/csv", on_click="ignore", width="stretch")
+    st.download_button(
+        "Whole case (JSON)",
+        lambda: as_json(this),
+        f"{name}.json",
+        "application/json",
+        on_click="ignore",
+        width="stretch",
+    )
+    st.download_button(
+        "Recommendations (CSV)",
+        lambda: lists_csv(this),
+        f"{name}-list.csv",
+        "text/csv",
+        on_click="ignore",
+        width="stretch",
+    )
+    st.download_button(
+        "Explanations (CSV)",
+        lambda: explanations_csv(this),
+        f"{name}-explanations.csv",
+        "text/csv",
+        on_click="ignore",
+        width="stretch",
+    )
 
 
 def explained(this: Case) -> list[dict[str, Any]]:
@@ -58,10 +79,15 @@ def lists_csv(this: Case) -> str:
 
 def explanations_csv(this: Case) -> str:
     """The explanations, one row each; lists are JSON text."""
-    rows = [{k: json.dumps(v, ensure_ascii=False) if isinstance(v, (tuple, list, dict)) else v for k, v in row.items()} for row in explained(this)]
+    rows = [
+        {k: json.dumps(v, ensure_ascii=False) if isinstance(v, (tuple, list, dict)) else v for k, v in row.items()}
+        for row in explained(this)
+    ]
     return guarded(pd.DataFrame(rows)).to_csv(index=False)
 
 
 def guarded(table: pd.DataFrame) -> pd.DataFrame:
     """Text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    return table.map(lambda value: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value[:1] else value)
+    return table.map(
+        lambda value: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value[:1] else value
+    )

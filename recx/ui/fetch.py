@@ -85,7 +85,7 @@ def _running(job_key: str, key: str) -> None:
         if job is None or not job.open:
             st.rerun()
         progress(job)
-        st.button("Cancel", key=f"cancel_{key}", on_click=engine().cancel, args=(job.key,), icon=":material/close:")
+        st.button("Cancel", key=f"cancel_{key}", on_click=cancel, args=(job.key,), icon=":material/close:")
 
     poll()
 
@@ -98,12 +98,22 @@ def progress(job: Job) -> None:
     st.progress(min(max(job.fraction, 0.0), 1.0), text=text.md(f"{job.title or job.kind}: {words} · {spent}{place}"))
 
 
+def cancel(key: str) -> None:
+    """Ask a job to stop."""
+    engine().cancel(key)
+
+
+def retry(key: str) -> None:
+    """Ask again for a job that ended without a result."""
+    engine().retry(key)
+
+
 def _ended(job: Job, sentence: str, key: str) -> None:
     if job.state == "cancelled":
         st.info(f"Cancelled: {text.md(job.title)}. Nothing is lost; ask again when you like.", icon=":material/block:")
     else:
         st.error(text.md(sentence), icon=":material/error:")
-    st.button("Try again", key=f"retry_{key}", on_click=engine().retry, args=(job.key,), icon=":material/replay:")
+    st.button("Try again", key=f"retry_{key}", on_click=retry, args=(job.key,), icon=":material/replay:")
 
 
 def peek(recipe: Any) -> Any | None:

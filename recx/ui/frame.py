@@ -30,7 +30,9 @@ def style() -> None:
     """The house style, with the two colours of verdicts for light or dark."""
     dark = getattr(st.context.theme, "type", None) == "dark"
     accent, yes, no = ("#93A0FF", "#3CC79A", "#F08A4B") if dark else ("#4353C4", "#00805A", "#BF4A14")
-    css = (ASSETS / "recx.css").read_text(encoding="utf-8") + f":root{{--rx-accent:{accent};--rx-yes:{yes};--rx-no:{no}}}"
+    css = (ASSETS / "recx.css").read_text(
+        encoding="utf-8"
+    ) + f":root{{--rx-accent:{accent};--rx-yes:{yes};--rx-no:{no}}}"
     if presenter():
         css += (ASSETS / "presenter.css").read_text(encoding="utf-8")
     st.html(f"<style>{css}</style>")
@@ -65,7 +67,14 @@ def selectors() -> None:
     known = forms()
     names = _files.source_names()
     control(st.selectbox, "Data set", names, field="dataset", format_func=_data_label, help=tell("data set"))
-    control(st.selectbox, "Model", known.names("models"), field="model", format_func=lambda n: short(known.form_of("models", n)), help=_models_help(known))
+    control(
+        st.selectbox,
+        "Model",
+        known.names("models"),
+        field="model",
+        format_func=lambda n: short(known.form_of("models", n)),
+        help=_models_help(known),
+    )
     control(st.slider, "List length k", 1, 50, field="k", help=tell("k")) if view().k <= 50 else control(
         st.number_input, "List length k", 1, 1000, field="k", help=tell("k")
     )
@@ -88,7 +97,10 @@ def short(form: dict[str, Any]) -> str:
 
 
 def _models_help(known: catalogue.Catalogue) -> str:
-    lines = [f"- **{text.md(short(form))}** `{form['name']}`: {text.md(form['title'])}" for form in (known.form_of("models", name) for name in known.names("models"))]
+    lines = [
+        f"- **{text.md(short(form))}** `{form['name']}`: {text.md(form['title'])}"
+        for form in (known.form_of("models", name) for name in known.names("models"))
+    ]
     return "\n".join([tell("model"), "", *lines])
 
 
@@ -100,9 +112,15 @@ def _settings(form: dict[str, Any]) -> None:
         for row in form["parameters"]:
             unit = f" ({row['unit']})" if row.get("unit") else ""
             value = now.get(row["name"], row["default"])
-            label, help_text, key = text.md(row["name"]) + unit, text.md(row["text"]), f"set_{form['name']}_{row['name']}_{value}"
+            label, help_text, key = (
+                text.md(row["name"]) + unit,
+                text.md(row["text"]),
+                f"set_{form['name']}_{row['name']}_{value}",
+            )
             if row.get("choices"):
-                words[row["name"]] = st.selectbox(label, row["choices"], index=list(row["choices"]).index(value), help=help_text, key=key)
+                words[row["name"]] = st.selectbox(
+                    label, row["choices"], index=list(row["choices"]).index(value), help=help_text, key=key
+                )
             elif row["type"] == "bool":
                 words[row["name"]] = st.toggle(label, value, help=help_text, key=key)
             else:
@@ -151,7 +169,9 @@ def broken_link(sentence: str) -> None:
     from recx.ui.state import forget_link
 
     st.error(f"This link cannot be opened: {text.md(sentence)}", icon=":material/link_off:")
-    st.caption("Nothing was changed. The link may come from another version of recx, or from a machine with other data.")
+    st.caption(
+        "Nothing was changed. The link may come from another version of recx, or from a machine with other data."
+    )
     st.button("Leave the link and show my last view", on_click=forget_link, icon=":material/undo:")
 
 

@@ -43,7 +43,7 @@ def _take(field: str) -> None:
 
 
 def read_link(catalogue: Any) -> str | None:
-    """Apply the address when it is new; the sentence that says what is wrong with it, else None. Wrong links change nothing."""
+    """Apply the address when it is new; what is wrong with it in a sentence, else None. Wrong links change nothing."""
     query = address()
     known = st.session_state.setdefault("addresses", {})
     now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Item text is shown as text: never as markdown, HTML, a formula, an emoji code, or an override of the reading direction."""
+"""Item text is shown as text: never as markdown, HTML, a formula, an emoji code, or a change of direction."""
 
 from __future__ import annotations
 

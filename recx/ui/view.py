@@ -55,7 +55,9 @@ class View:
         """The view after a choice: what no longer makes sense is forgotten."""
         new = replace(self, **values)
         if new.dataset != self.dataset:
-            return replace(new, user="", history=(), item="", target="", off=(), whynot="", pin=None, who="user", trait="any")
+            return replace(
+                new, user="", history=(), item="", target="", off=(), whynot="", pin=None, who="user", trait="any"
+            )
         if new.model != self.model:
             new = replace(new, settings=values.get("settings", ()))
         if (new.model, new.settings, new.seed, new.split) != (self.model, self.settings, self.seed, self.split):
@@ -82,7 +84,9 @@ def settings_of(form: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) ->
 
 def to_query(view: View, catalogue: Any) -> Query:
     """The parameters of the link, every one written."""
-    query = {field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in ("settings", "pin")}
+    query = {
+        field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in ("settings", "pin")
+    }
     query["settings"] = settings_of(catalogue.form_of("models", view.model), view.settings) or [""]
     pin = view.pin
     query["pin"] = ["yes" if pin else "no"]
@@ -110,7 +114,11 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
     for name in query:
         if name not in names:
             raise unknown("parameter", name, sorted(names), " in the link")
-    one = {name: _single(name, values) for name, values in query.items() if not name.endswith(("history", "settings", "explainers", "off"))}
+    one = {
+        name: _single(name, values)
+        for name, values in query.items()
+        if not name.endswith(("history", "settings", "explainers", "off"))
+    }
     many = {name: tuple(v for v in values if v != "") for name, values in query.items() if name not in one}
     base = View()
     view = View(
@@ -126,7 +134,9 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         trait=_among("trait", one.get("trait", base.trait), TRAITS),
         draw=_whole("draw", one.get("draw", "0"), 0, 2**31 - 1),
         target=one.get("target", ""),
-        explainers=tuple(_among("explainer", name, catalogue.names("explainers")) for name in many.get("explainers", ())),
+        explainers=tuple(
+            _among("explainer", name, catalogue.names("explainers")) for name in many.get("explainers", ())
+        ),
         off=many.get("off", ()),
         whynot=one.get("whynot", ""),
     )

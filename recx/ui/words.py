@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 TERMS: dict[str, str] = {
-    "data set": "Who did what, when: the events the recommenders learn from. `planted` is generated, so its true causes are known.",
+    "data set": "Who did what, when: the events the recommenders learn from. `planted` is generated, so "
+    "its true causes are known.",
     "model": "The recommender. It gets a history and gives every item a score; the highest scores are recommended.",
-    "split": "Which events a model may learn from and which are held out to judge it. leave-one-out hides each user's last item.",
+    "split": "Which events a model may learn from and which are held out to judge it. leave-one-out hides "
+    "each user's last item.",
     "seed": "The number that fixes every random choice of the training. Same seed, same data, same code: same model.",
     "k": "The length of the recommended list. Being recommended means being among the first k.",
     "user": "A person of the data set, by the data set's own id.",
     "history": "What the user did before, oldest first, as the model sees it: everything except the held-out items.",
-    "held-out": "The item the user really chose next. It was hidden from the model; ★ marks it where the model found it.",
+    "held-out": "The item the user really chose next. It was hidden from the model; ★ marks it where the "
+    "model found it.",
     "score": "What the model gives an item. The unit is the model's own, so compare scores within one list only.",
     "rank": "Place among all items that are not in the history. 1 is best. On a tie the worse place is counted.",
-    "margin": "The item's score minus the score of the strongest item outside (or at the end of) the list, in score units. "
+    "margin": "The item's score minus the score of the strongest item outside (or at the end of) the list, "
+    "in score units. "
     "Above zero it is in the top k, below zero it is not.",
-    "candidates": "Items that can be recommended: all that are not in the original history. A removed item does not come back.",
+    "candidates": "Items that can be recommended: all that are not in the original history. A removed item "
+    "does not come back.",
     "replacement": "The item that enters the list when the named items are removed.",
-    "checked": "The recommender was run again without the named items, and once more with only them. Nothing here is a guess.",
-    "necessary": "Without the named items the recommendation leaves the top k. If they had not been there, it would not be shown.",
-    "sufficient": "With only the named items as history, the recommendation is in the top k all the same: they are enough.",
-    "minimal": "Whether a smaller part of the named items does the same. 'proved': all smaller sets were tried and none does. "
+    "checked": "The recommender was run again without the named items, and once more with only them. "
+    "Nothing here is a guess.",
+    "necessary": "Without the named items the recommendation leaves the top k. If they had not been there, "
+    "it would not be shown.",
+    "sufficient": "With only the named items as history, the recommendation is in the top k all the same: "
+    "they are enough.",
+    "minimal": "Whether a smaller part of the named items does the same. 'proved': all smaller sets were "
+    "tried and none does. "
     "'not proved': nobody has tried them all.",
-    "world": "What was changed to find out. edited-history: the model stays and its input changes. retrained: the items leave the "
+    "world": "What was changed to find out. edited-history: the model stays and its input changes. "
+    "retrained: the items leave the "
     "training data too. closed-form: the user's row is folded in anew, exactly.",
     "model calls": "How many histories the model scored to find and to check this explanation.",
     "time": "Computing time for this explanation, check included; its share where many were computed together.",
-    "explainer": "A method that names the history items behind a recommendation. Each answer is checked in the same way.",
+    "explainer": "A method that names the history items behind a recommendation. Each answer is checked in "
+    "the same way.",
     "weight": "How much the explainer itself says that the item matters; its meaning differs between explainers.",
     "predicted effect": "The change the explainer predicted, before the check.",
     "heavy": "Among the tenth of the users with most events.",
     "light": "Among the tenth of the users with fewest events.",
     "niche": "Among the tenth of the users whose items are least popular on average.",
     "mainstream": "Among the tenth of the users whose items are most popular on average.",
-    "popularity": "The number of events of an item in the data. 'Mean popularity' of a user: the average percentile of the items.",
+    "popularity": "The number of events of an item in the data. 'Mean popularity' of a user: the average "
+    "percentile of the items.",
     "what-if": "Switch an item off and the model is asked again without it. The model itself is not trained again.",
     "holds it down": "Switching this history item off raises the score of the item you ask about.",
     "lifts it": "Switching this history item off lowers the score of the item you ask about.",
@@ -46,7 +58,8 @@ TERMS: dict[str, str] = {
     "leverage": "The share of histories with both items minus the share expected if the two were independent.",
     "conviction": "How much more often the rule would fail if the two items were independent.",
     "device": "The processor that computed: cpu, or cuda for a graphics card.",
-    "lane": "interactive: short questions. batch: training and long work, so that a quick question never waits behind it.",
+    "lane": "interactive: short questions. batch: training and long work, so that a quick question never "
+    "waits behind it.",
 }
 
 

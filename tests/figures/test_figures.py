@@ -55,7 +55,11 @@ def explanation(name: str, items: tuple[str, ...], necessary: bool | None) -> di
 
 
 def test_agreement_puts_the_items_named_most_often_first_and_fills_what_is_needed() -> None:
-    rows = [explanation("minimal", ("1", "2"), True), explanation("association", ("2",), False), explanation("lcer", (), None)]
+    rows = [
+        explanation("minimal", ("1", "2"), True),
+        explanation("association", ("2",), False),
+        explanation("lcer", (), None),
+    ]
     figure = explanations.agreement(rows)
     assert figure.layout.xaxis.ticktext[0] == "Film 2"
     assert [trace.marker.symbol for trace in figure.data[:2]] == ["circle", "circle-open"]
@@ -70,7 +74,10 @@ def test_agreement_says_how_many_items_it_leaves_out() -> None:
 
 
 def test_effects_show_the_strongest_and_colour_by_direction() -> None:
-    rows = [{"item": str(n), "title": f"Film {n}", "effect": e, "rank_without": n + 1} for n, e in enumerate([0.5, -0.1, 0.0, -2.0])]
+    rows = [
+        {"item": str(n), "title": f"Film {n}", "effect": e, "rank_without": n + 1}
+        for n, e in enumerate([0.5, -0.1, 0.0, -2.0])
+    ]
     (bars,) = explanations.effects(rows, most=3).data
     assert list(bars.x) == [-2.0, -0.1, 0.5]
     assert list(bars.marker.color) == [palette.YES, palette.YES, palette.NO]

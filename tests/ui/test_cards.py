@@ -26,18 +26,31 @@ def made(**values) -> dict:
     return Explanation(**(base | values)).as_dict()
 
 
-FOUND = {"items": ("1",), "titles": (EVIL,), "weights": (0.5,), "found": True, "rank_after": 14, "rank_only": 2, "minimal": "proved"}
+FOUND = {
+    "items": ("1",),
+    "titles": (EVIL,),
+    "weights": (0.5,),
+    "found": True,
+    "rank_after": 14,
+    "rank_only": 2,
+    "minimal": "proved",
+}
 
 
 def test_the_verdict_follows_the_check() -> None:
-    said = [cards.verdict(made(**FOUND, necessary=n, sufficient=s))[1:] for n, s in ((True, True), (True, False), (False, True), (False, False))]
+    said = [
+        cards.verdict(made(**FOUND, necessary=n, sufficient=s))[1:]
+        for n, s in ((True, True), (True, False), (False, True), (False, False))
+    ]
     assert [kind for _, kind in said] == ["yes", "yes", "no", "no"]
     assert [words.split(":")[0] for words, _ in said] == ["True", "True", "Not the reason", "Not the reason"]
     assert cards.verdict(made())[1] == "No reason found"
 
 
 def test_a_card_shows_ranks_and_terms_and_no_markup_of_titles() -> None:
-    page = cards.explanation(made(**FOUND, necessary=True, sufficient=True, replacement="3", replacement_title="Brazil"), "Minimal set")
+    page = cards.explanation(
+        made(**FOUND, necessary=True, sufficient=True, replacement="3", replacement_title="Brazil"), "Minimal set"
+    )
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     for words in ("1 → <b>14</b>", "Brazil", "proved", "rank 2 with only them", "0 model calls", "2,311 tried"):
@@ -64,7 +77,10 @@ def test_movement_marks_compare_places() -> None:
 
 
 def test_every_term_shown_is_explained() -> None:
-    page = cards.explanation(made(**FOUND, necessary=True, sufficient=True, details={"rules": [{"item": "1", "support": 0.1, "lift": 2.0}]}), "x")
+    page = cards.explanation(
+        made(**FOUND, necessary=True, sufficient=True, details={"rules": [{"item": "1", "support": 0.1, "lift": 2.0}]}),
+        "x",
+    )
     for part in page.split('data-tip="')[1:]:
         assert len(part.split('"')[0]) > 25, part[:60]
     assert all(words.endswith(".") for words in TERMS.values())

@@ -52,7 +52,12 @@ def html(test: AppTest) -> str:
 
 @pytest.mark.parametrize(
     ("page", "words"),
-    [("start", "What the words of a verdict mean"), ("case", "Compare"), ("data", "planted"), ("jobs", "Running and waiting")],
+    [
+        ("start", "What the words of a verdict mean"),
+        ("case", "Compare"),
+        ("data", "planted"),
+        ("jobs", "Running and waiting"),
+    ],
 )
 def test_each_page_runs_by_itself_and_shows_what_only_it_has(page: str, words: str) -> None:
     test = clean(app(f"pages/{page}.py").run())
@@ -90,9 +95,13 @@ def test_a_case_shows_every_explainer_with_its_check() -> None:
     assert 'data-list="what-if"' in page
 
 
+def strip_of(test: AppTest) -> object:
+    return next(group for group in test.button_group if str(group.key).startswith("strip_"))
+
+
 def test_switching_an_item_off_changes_the_list_and_the_link() -> None:
     test = case(model="ease", k="5")
-    strip = test.button_group(key="strip")
+    strip = strip_of(test)
     before, kept = html(test), list(strip.value)
     strip.set_value(kept[:-3])
     clean(test.run())
@@ -111,11 +120,21 @@ def test_choosing_another_row_explains_that_row() -> None:
 
 def test_the_link_names_every_parameter() -> None:
     test = case(model="ease")
-    assert {"dataset", "split", "model", "settings", "seed", "k", "user", "target", "off", "pin"} <= set(test.query_params)
+    assert {"dataset", "split", "model", "settings", "seed", "k", "user", "target", "off", "pin"} <= set(
+        test.query_params
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("dataset", "nowhere"), ("model", "nobody"), ("k", "0"), ("explainers", "oracle"), ("settings", "l9=1"), ("colour", "red")],
+    ("name", "value"),
+    [
+        ("dataset", "nowhere"),
+        ("model", "nobody"),
+        ("k", "0"),
+        ("explainers", "oracle"),
+        ("settings", "l9=1"),
+        ("colour", "red"),
+    ],
 )
 def test_a_link_with_an_unknown_value_shows_an_error_and_no_other_view(name: str, value: str) -> None:
     test = clean(app(**{name: value}).run())
@@ -129,7 +148,13 @@ def test_a_link_with_an_unknown_value_shows_an_error_and_no_other_view(name: str
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("user", "nobody", "nobody"), ("target", "i99999", "i99999"), ("off", "i99999", "i99999"), ("whynot", "i99999", "i99999"), ("k", "900", "900")],
+    [
+        ("user", "nobody", "nobody"),
+        ("target", "i99999", "i99999"),
+        ("off", "i99999", "i99999"),
+        ("whynot", "i99999", "i99999"),
+        ("k", "900", "900"),
+    ],
 )
 def test_a_link_with_an_unknown_person_or_item_shows_a_sentence(name: str, value: str, words: str) -> None:
     query = {"user": "u001", "model": "toppop"} | {name: value}
@@ -156,11 +181,13 @@ def test_why_not_and_comparison_answer_from_a_link() -> None:
     ids = source("planted").build().load().items["id"]
     test = case(user="u005", model="ease", pin="yes", pin_model="toppop", pin_user="u006")
     seen = {str(button.key).removeprefix("rec_") for button in test.button if str(button.key).startswith("rec_")}
-    kept = set(test.button_group(key="strip").value)
+    kept = set(strip_of(test).value)
     other = next(item for item in ids if item not in seen | kept)
     assert any("recommendations in common" in note.value for note in test.markdown)
     test = case(user="u005", model="ease", whynot=other)
-    assert any("has rank" in note.value or "already in the history" in note.value for note in [*test.markdown, *test.error])
+    assert any(
+        "has rank" in note.value or "already in the history" in note.value for note in [*test.markdown, *test.error]
+    )
 
 
 SCRIPT = """
@@ -180,7 +207,12 @@ def test_the_app_imports_neither_torch_nor_numba_nor_sklearn(tmp_path: Path) -> 
     """In a process of its own, against an engine that is not there."""
     env = os.environ | {"RECX_HOME": str(tmp_path), "RECX_SCHEDULER": "tcp://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(path=str(ROOT / "app.py"))], env=env, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", SCRIPT.format(path=str(ROOT / "app.py"))],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert "HEAVY []" in done.stdout, done.stdout + done.stderr[-3000:]
 

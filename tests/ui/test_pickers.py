@@ -16,7 +16,12 @@ PEOPLE = pd.DataFrame(
     }
 )
 ITEMS = pd.DataFrame(
-    {"item": ["a", "b", "c"], "title": ["Star Wars (1977)", "Star Trek", "C++ (the film)"], "year": [1977, None, None], "popularity": [9, 5, 1]}
+    {
+        "item": ["a", "b", "c"],
+        "title": ["Star Wars (1977)", "Star Trek", "C++ (the film)"],
+        "year": [1977, None, None],
+        "popularity": [9, 5, 1],
+    }
 )
 
 

@@ -10,7 +10,19 @@ from hypothesis import strategies as some
 
 from recx.ui import text
 
-NASTY = ["*bold* _it_", "$5 and $6", "[link](http://x)", "a, b: c", ":smile:", "<b>hi</b>", "`code`", "# head", "1. one", "A -> B", "www.x.org"]
+NASTY = [
+    "*bold* _it_",
+    "$5 and $6",
+    "[link](http://x)",
+    "a, b: c",
+    ":smile:",
+    "<b>hi</b>",
+    "`code`",
+    "# head",
+    "1. one",
+    "A -> B",
+    "www.x.org",
+]
 
 
 @pytest.mark.parametrize("title", NASTY)
@@ -47,14 +59,26 @@ def test_direction_marks_are_taken_out_and_right_to_left_text_is_isolated() -> N
 
 @pytest.mark.parametrize(
     ("title", "year", "shown"),
-    [("Alien", 1979, "Alien (1979)"), ("Alien (1979)", 1979, "Alien (1979)"), ("Alien", None, "Alien"), ("", 1979, "(no title) (1979)"), ("X", float("nan"), "X")],
+    [
+        ("Alien", 1979, "Alien (1979)"),
+        ("Alien (1979)", 1979, "Alien (1979)"),
+        ("Alien", None, "Alien"),
+        ("", 1979, "(no title) (1979)"),
+        ("X", float("nan"), "X"),
+    ],
 )
 def test_the_year_stands_once(title, year, shown) -> None:
     assert text.named(title, year) == shown
 
 
 def test_numbers_and_times_read_well() -> None:
-    assert [text.number(v) for v in (None, 12345, 0.123456, -0.5, float("nan"))] == ["–", "12,345", "0.1235", "−0.5", "–"]
+    assert [text.number(v) for v in (None, 12345, 0.123456, -0.5, float("nan"))] == [
+        "–",
+        "12,345",
+        "0.1235",
+        "−0.5",
+        "–",
+    ]
     assert [text.seconds(v) for v in (0.008, 1.24, 200, 7500)] == ["8 ms", "1.2 s", "3 min 20 s", "2 h 5 min"]
     assert [text.plural(1, "item"), text.plural(2000, "item")] == ["1 item", "2,000 items"]
     assert [text.signed(0.25), text.signed(-2.0)] == ["+0.25", "−2"]
