@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -21,24 +22,30 @@ def code_version(*modules: str) -> str:
     while waiting:
         name = waiting.pop()
         path = _path(name)
-        if name in seen or path is None:
+        if name in seen or not path:
             continue
-        seen[name], imported = _parsed(path, path.stat().st_mtime_ns)
+        try:
+            changed = os.stat(path).st_mtime_ns
+        except OSError:
+            continue
+        seen[name], imported = _parsed(path, changed)
         waiting.extend(imported)
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _path(module: str) -> Path | None:
-    """The file of a recx module; None for packages (their `__init__` is not followed) and for other libraries."""
+@functools.cache
+def _path(module: str) -> str:
+    """Where the file of a recx module would be; empty for other libraries. A package has no such file: its `__init__`
+    is not followed."""
     parts = module.split(".")
-    path = PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
-    return path if parts[0] == "recx" and len(parts) > 1 and path.is_file() else None
+    return str(PACKAGE.joinpath(*parts[1:]).with_suffix(".py")) if parts[0] == "recx" and len(parts) > 1 else ""
 
 
 @functools.cache
-def _parsed(path: Path, _mtime_ns: int) -> tuple[str, tuple[str, ...]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def _parsed(path: str, _mtime_ns: int) -> tuple[str, tuple[str, ...]]:
+    """The hash of a file's docstring-free syntax tree, and the recx names it imports."""
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:

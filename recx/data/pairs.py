@@ -17,7 +17,11 @@ def incidence(data: Interactions) -> sparse.csr_array:
     return matrix
 
 
-def pair_counts(data: Interactions) -> sparse.csr_array:
-    """float32[n_items, n_items]: in how many histories both items are; the diagonal counts the item itself. X^T X."""
+def pair_counts(data: Interactions, items: np.ndarray | None = None) -> np.ndarray:
+    """float32[n_items, n_items]: in how many histories both items are, the item itself on the diagonal: X^T X.
+
+    With `items` int64[T], only their columns: float32[n_items, T].
+    """
     matrix = incidence(data)
-    return (matrix.T @ matrix).tocsr()
+    columns = matrix if items is None else matrix.tocsc()[:, items]
+    return (matrix.T @ columns).toarray()

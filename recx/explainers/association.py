@@ -12,7 +12,7 @@ import torch
 from recx.core.errors import BadInput
 from recx.core.progress import Progress, quiet
 from recx.core.recipe import param
-from recx.data.pairs import pair_counts
+from recx.data.pairs import incidence, pair_counts
 from recx.explainers._explanation import Finding
 from recx.worlds.edited import EditedWorld
 
@@ -55,20 +55,19 @@ class Association:
         people = world.population
         if people is None:
             raise BadInput("association rules need the training histories: give the world a population.")
-        counts = pair_counts(people)
         n = int((np.diff(people.offsets) > 0).sum())
-        single = counts.diagonal()
-        histories, targets = world.histories[row].cpu().numpy(), target.cpu().numpy()
-        findings = [
-            self._rule(counts, single, n, history, int(i)) for history, i in zip(histories, targets, strict=True)
-        ]
+        single = np.asarray(incidence(people).sum(axis=0))
+        targets, place = np.unique(target.cpu().numpy(), return_inverse=True)
+        both = pair_counts(people, targets)
+        cases = zip(world.histories[row].cpu().numpy(), place, strict=True)
+        findings = [self._rule(both[:, p], single, n, history, int(targets[p])) for history, p in cases]
         seconds = (time.perf_counter() - start) / max(1, len(findings))
         return [Finding(**(vars(finding) | {"seconds": seconds})) for finding in findings]
 
-    def _rule(self, counts: Any, single: np.ndarray, n: int, history: np.ndarray, target: int) -> Finding:
+    def _rule(self, both: np.ndarray, single: np.ndarray, n: int, history: np.ndarray, target: int) -> Finding:
         columns = np.flatnonzero(history >= 0)
         items = history[columns]
-        table = measures(counts[[target], :].toarray()[0][items], single[items], single[target], n)
+        table = measures(both[items], single[items], single[target], n)
         passes = (
             (table["support"] >= self.min_support)
             & (table["confidence"] >= self.min_confidence)

@@ -37,7 +37,7 @@ class Ease:
     ) -> ItemWeights:
         """One inverse of an [n_items, n_items] matrix, in double precision."""
         progress(0.0, "counting pairs of items")
-        gram = torch.as_tensor(pair_counts(data).toarray(), dtype=torch.float64).to(devices.resolve(device))
+        gram = torch.as_tensor(pair_counts(data), dtype=torch.float64).to(devices.resolve(device))
         gram.diagonal().add_(self.l2)
         progress(0.2, "inverting")
         inverse = torch.linalg.inv(gram)
