@@ -21,7 +21,9 @@ from recx.worlds.edited import EditedWorld
 Plan = Generator[Ask, np.ndarray, Any]
 
 HOPELESS = 5
-"""Where even large sets do not do it, only this fraction of the runs is spent on looking."""
+"""Where even large sets do not do it, one in so many of the runs is spent on looking."""
+BEAM, CANDIDATES = 4, 24
+"""Beam search: sets that grow at a time, and items they may grow by."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Minimal:
     """Minimal set: the fewest items that the recommendation hangs on.
 
     Ours. Goal `both`: without the set the item leaves the top k, and the set alone recommends it; goal `necessary`:
-    only the first. Sizes are tried in rising order; within a size, sets come in the order of their items' effects.
-    When all smaller sizes were tried in full, no smaller set exists: minimality is proved.
+    only the first. A beam search finds a small set; then all sets of each smaller size are tried, as far as `max_calls`
+    reaches. When all smaller sizes were tried in full, no smaller set exists: minimality is proved.
     """
 
     goal: str = param(
@@ -38,7 +40,7 @@ class Minimal:
         "both: removing it takes the item out and alone it recommends it; necessary: the first only",
         choices=("both", "necessary"),
     )
-    max_calls: int = param(5000, "Most runs of the recommender for one pair", unit="runs", low=10, high=10_000_000)
+    max_calls: int = param(2000, "Most runs of the recommender for one pair", unit="runs", low=10, high=10_000_000)
     chunk: int = param(256, "Sets tried in one batch", unit="sets", low=1, high=100_000)
     paper: ClassVar[str] = "ours; compare GECE (2508.03606)"
     needs_of_world: ClassVar[frozenset[str]] = frozenset()
@@ -90,11 +92,15 @@ class _Search:
 
     def __init__(self, recipe: Minimal, n: int) -> None:
         self.recipe, self.n, self.calls, self.exhausted, self.budget = recipe, n, 0, 0, recipe.max_calls
-        self.effects = np.zeros(n)
-        self.value = np.zeros(n)
+        self.effects, self.value, self.scale = np.zeros(n), np.zeros(n), (1.0, 1.0)
+        self.lack = np.zeros(n)
 
     def run(self) -> Plan:
-        """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried."""
+        """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried.
+
+        Single items; then an upper bound (sets of the best 2, 3, 4, ... items; a beam search below it); then, as far as
+        the runs reach, all sets of each smaller size; then items dropped one by one.
+        """
         if self.n == 0:
             return self._answer(None)
         found = yield from self._singles(np.eye(self.n, dtype=bool))
@@ -102,17 +108,17 @@ class _Search:
             return self._answer(found)
         large = yield from self._grow()
         if large is None:
-            self.budget = self.calls + (self.budget - self.calls) // HOPELESS
+            self.budget = self.calls + self._left() // HOPELESS
+        better = yield from self._beam(self.n if large is None else int(large.sum()) - 1)
+        large = large if better is None else better
         top = self.n if large is None else int(large.sum()) - 1
         for size in range(2, top + 1):
-            everything = math.comb(self.n, size) <= self._left()
-            found = yield from self._level(size, everything)
+            if math.comb(self.n, size) > self._left():
+                break
+            found = yield from self._level(size)
             if found is not None:
                 return self._answer(found)
-            if everything and self.exhausted == size - 1:
-                self.exhausted = size
-            if self._left() <= 0:
-                break
+            self.exhausted = size
         if large is not None and self.exhausted < top:
             large = yield from self._shrink(large)
         return self._answer(large)
@@ -131,31 +137,54 @@ class _Search:
         margin = out[:, 1]
         self.effects = np.nan_to_num(margin[0] - margin[1:])
         self.value = _scaled(self.effects)
-        good = out[1:, 0] <= 0
+        good, alone = out[1:, 0] <= 0, None
         if self.recipe.goal == "both":
             alone = yield self._ask(singles, keep=True)
             self.value = self.value + _scaled(alone[:, 1])
             good &= alone[:, 0] > 0
+        self.scale = (abs(margin[0]) or 1.0, 1.0 if alone is None else float(np.abs(alone[:, 1]).mean()) or 1.0)
+        self.lack = self._lacking(out[1:], alone)
         self.exhausted = 0 if good.any() else 1
         order = np.argsort(-self.value, kind="stable")
         return singles[next(j for j in order if good[j])] if good.any() else None
 
-    def _level(self, size: int, everything: bool) -> Plan:
-        """The first good set of a size, in the order of the items' values; over all items, or as many as fit."""
-        budget = self._left() if everything else min(self._left(), 8 * self.recipe.chunk)
-        items = np.argsort(-self.value, kind="stable")
-        while math.comb(len(items), size) > budget and len(items) > size:
-            items = items[: max(size, int(len(items) * 0.9))]
-        sets = np.array(list(combinations(items, size)))
+    def _lacking(self, out: np.ndarray, alone: np.ndarray | None) -> np.ndarray:
+        """Float[S]: how far sets are from the goal, 0 when they meet it: the two margins in their own units, added."""
+        lack = np.maximum(0, out[:, 1]) / self.scale[0]
+        return lack if alone is None else lack + np.maximum(0, -alone[:, 1]) / self.scale[1]
+
+    def _beam(self, most: int) -> Plan:
+        """A good set of at most `most` items: the sets nearest to the goal grow by the most promising items."""
+        items = np.argsort(self.lack, kind="stable")[:CANDIDATES]
+        singles = np.eye(self.n, dtype=bool)
+        sets = singles[items[:BEAM]]
+        for size in range(2, most + 1):
+            grown = (sets[:, None, :] | singles[items][None]).reshape(-1, self.n)
+            grown = np.unique(grown[grown.sum(1) == size], axis=0)
+            if not len(grown) or 2 * len(grown) > self._left():
+                return None
+            out = yield self._ask(grown, keep=False)
+            good, alone = out[:, 0] <= 0, None
+            if self.recipe.goal == "both":
+                alone = yield self._ask(grown, keep=True)
+                good &= alone[:, 0] > 0
+            lack = self._lacking(out, alone)
+            if good.any():
+                return grown[np.flatnonzero(good)[np.argmax(self.value @ grown[good].T)]]
+            sets = grown[np.argsort(lack, kind="stable")[:BEAM]]
+        return None
+
+    def _level(self, size: int) -> Plan:
+        """The first good set of a size, all of them tried in the order of their items' values."""
+        sets = np.array(list(combinations(range(self.n), size)))
         sets = sets[np.argsort(-self.value[sets].sum(1), kind="stable")]
         for start in range(0, len(sets), self.recipe.chunk):
-            masks = np.zeros((len(sets[start : start + self.recipe.chunk]), self.n), bool)
-            np.put_along_axis(masks, sets[start : start + self.recipe.chunk], True, axis=1)
+            part = sets[start : start + self.recipe.chunk]
+            masks = np.zeros((len(part), self.n), bool)
+            np.put_along_axis(masks, part, True, axis=1)
             found = yield from self._first_good(masks)
             if found is not None:
                 return found
-            if self._left() <= 0:
-                return None
         return None
 
     def _grow(self) -> Plan:

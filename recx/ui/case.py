@@ -77,6 +77,7 @@ def history(case: Case, right: Any) -> None:
     def strip() -> None:
         off = view().off
         named = _named_items(case)
+        st.session_state["named_shown"] = named
         _timeline(rows, case.lanes, off, named)
         _switches(rows, case.lanes, named)
         with right:
@@ -300,6 +301,7 @@ def _agreement(case: Case) -> None:
     def body() -> None:
         outcomes = [fetch.get(explain_recipe(case, name), wait=2 * fetch.WAIT) for name in case.explainers]
         rows = [outcome.result[0].as_dict() for outcome in outcomes if outcome.result]
+        _show_named(case, {item for row in rows for item in row["items"]})
         st.markdown(
             "**Do the explainers agree?** :gray[Filled: without its set the recommendation leaves the "
             "list. Hollow: it stays.]"
@@ -321,6 +323,14 @@ def _agreement(case: Case) -> None:
         )
 
     body()
+
+
+def _show_named(case: Case, named: set[str]) -> None:
+    """Once per recommendation: draw the page again when the history above does not yet mark what is named here."""
+    question = (view().person, view().model, case.target, len(named))
+    if named - st.session_state.get("named_shown", set()) and st.session_state.get("named_for") != question:
+        st.session_state["named_for"] = question
+        st.rerun()
 
 
 # -- why not
