@@ -18,6 +18,9 @@ from recx.metrics.evaluate import per_case
 from recx.models._scorer import counts
 from recx.models._training import Schedule, train
 
+SHORT = 8
+"""A history is short when the catalogue has more than this many times its items."""
+
 
 @dataclass(frozen=True)
 class MultVae:
@@ -114,6 +117,7 @@ class Vae:
     def __init__(self, net: nn.ModuleDict, sizes: tuple[int, int, int], device: torch.device) -> None:
         self.net, self.sizes, self.device = net.to(device).eval(), sizes, device
         self.n_items = sizes[0]
+        self._table: tuple[int, torch.Tensor] | None = None
         self.report: dict[str, Any] = {}
 
     @classmethod
@@ -136,10 +140,29 @@ class Vae:
         self, histories: torch.Tensor, users: torch.Tensor | None = None, items: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Logits Float[B, n_items or T]."""
+        latent, code = self.sizes[2], self.net["code"]
         with torch.no_grad():
-            mean, _ = _encode(self.net, F.normalize(counts(histories, self.n_items)))
+            hidden = torch.tanh(self._first(histories))
+            mean = F.linear(hidden, code.weight[:latent], code.bias[:latent])
             scores = _decode(self.net, mean)
         return scores if items is None else scores.gather(1, items)
+
+    def _first(self, histories: torch.Tensor) -> torch.Tensor:
+        """Float[B, hidden]: the first layer; for short histories the sum of their items' columns, not a whole product."""
+        layer = self.net["input"]
+        if histories.shape[1] * SHORT > self.n_items:
+            return layer(F.normalize(counts(histories, self.n_items)))
+        items = histories.sort(dim=1).values
+        items = items.masked_fill(F.pad(items[:, 1:] == items[:, :-1], (1, 0)), PAD)
+        total = F.embedding_bag(items.remainder(self.n_items + 1), self._columns(), mode="sum")
+        return total / (items != PAD).sum(1, keepdim=True).clamp_min(1).sqrt() + layer.bias
+
+    def _columns(self) -> torch.Tensor:
+        """Float[n_items + 1, hidden]: the first layer's weights by item, a row of zeros for PAD; made anew when trained."""
+        weight = self.net["input"].weight
+        if self._table is None or self._table[0] != weight._version:
+            self._table = (weight._version, F.pad(weight.detach().t(), (0, 0, 0, 1)).contiguous())
+        return self._table[1]
 
     def soft(
         self, groups: list[tuple[torch.Tensor, torch.Tensor]]

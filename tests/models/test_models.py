@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
+from recx.core import device as devices
 from recx.core.errors import BadInput
 from recx.core.progress import Cancelled, quiet
 from recx.data.interactions import PAD, Heldout, Interactions, pad
 from recx.metrics.evaluate import evaluate
 from recx.models._training import Schedule, train
 from recx.models.ease import Ease
-from recx.models.multvae import MultVae
+from recx.models.multvae import MultVae, Vae
 from recx.models.sasrec import SasRec
 from recx.models.toppop import TopPop
 
@@ -155,3 +156,16 @@ def test_multvae_reaches_the_published_accuracy_on_ml_100k() -> None:
             evaluate(fit.model.build().fit(split.train, valid=split.valid, seed=seed), split.test)["ndcg@100"]
         )
     assert 0.45 <= np.mean(values) <= 0.49, values
+
+
+def test_short_histories_take_a_shorter_road_to_the_same_scores() -> None:
+    """A history of 3 among 200 items, one repeated, against the same padded to the whole product."""
+    scorer = Vae.start(200, 16, 4, devices.generator(0), torch.device("cpu"))
+    short = torch.tensor([[4, 9, 4], [PAD, PAD, 7], [PAD, PAD, PAD]])
+    long = torch.nn.functional.pad(short, (100, 0), value=PAD)
+    torch.testing.assert_close(scorer.score(short), scorer.score(long), atol=1e-6, rtol=1e-5)
+    before = scorer.score(short)
+    with torch.no_grad():
+        scorer.net["input"].weight.mul_(2.0)
+    assert (scorer.score(short) - before).abs().max() > 1e-4, "weights trained on must be seen"
+    torch.testing.assert_close(scorer.score(short), scorer.score(long), atol=1e-6, rtol=1e-5)
