@@ -472,8 +472,9 @@ def _explanation_text(one: Any) -> str:
 @click.option("--seeds", type=click.IntRange(1), help="How many repetitions [the study's own].")
 @click.option("--small", is_flag=True, help="A small version that ends in a minute or two.")
 @click.option("--set", "settings", multiple=True, metavar="SYSTEM.FIELD=VALUE", help="A setting of one system.")
+@click.option("--keep", is_flag=True, help="Also write the rows into results/ of this checkout.")
 @shown
-def study(name: str, settings: tuple[str, ...], progress: Progress, **options: Any) -> Shown:
+def study(name: str, settings: tuple[str, ...], keep: bool, progress: Progress, **options: Any) -> Shown:
     """Run a study: a paper's table, published and measured side by side."""
     from recx.engine import shipped
     from recx.studies._build import study_of
@@ -483,8 +484,16 @@ def study(name: str, settings: tuple[str, ...], progress: Progress, **options: A
     found = store.get(recipe, progress)
     rows, manifest = shipped.records(found), store.manifest(recipe)
     document = {"study": name, "rows": rows, "seconds": store.seconds(recipe), "device": manifest.get("device", "cpu")}
-    document |= {"provenance": _provenance(manifest)}
+    document |= {"provenance": _provenance(manifest) | {"command": _command()}}
+    if keep:
+        about = {key: value for key, value in document.items() if key != "rows"}
+        shipped.keep(f"{name}-{recipe.data.source.name}", found, about)
     return document, lambda: _study_text(rows)
+
+
+def _command() -> str:
+    """What was typed, without `--keep` and `--json`, which change nothing in the rows."""
+    return " ".join(["python -m recx", *(word for word in sys.argv[1:] if word not in ("--keep", "--json"))])
 
 
 def _by_system(words: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -42,7 +42,7 @@ def part_of(module: str) -> str:
 
 def level(part: str) -> int | None:
     """Place on the arrow; cli stands beside ui, app.py at the end; None for what is not part of the project."""
-    place = {"recx": -1, "cli": ARROW.index("ui"), "app": len(ARROW)}
+    place = {"recx": -1, "cli": ARROW.index("ui"), "notebook": ARROW.index("ui"), "app": len(ARROW)}
     return place.get(part, ARROW.index(part) if part in ARROW else None)
 
 
@@ -119,7 +119,7 @@ def test_no_test_touches_pickle_or_a_global_seed() -> None:
 def test_the_walk_sees_every_part_on_disk() -> None:
     """An empty walk would pass everything, and a folder that the arrow does not name would be free of it."""
     folders = {path.name for path in (ROOT / "recx").iterdir() if (path / "__init__.py").is_file()}
-    assert folders <= {*ARROW, "cli"}, "a folder of recx/ has no place on the arrow: give it one"
+    assert folders <= {*ARROW, "cli", "notebook"}, "a folder of recx/ has no place on the arrow: give it one"
     seen = {part_of(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in sources()}
     assert {"core", "data", "models", "worlds", "explainers", "recipes", "engine", "ui", "pages", "app"} <= seen
 

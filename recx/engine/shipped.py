@@ -32,6 +32,15 @@ def provenance(path: Path) -> dict[str, Any]:
     return dict(json.loads(beside.read_text(encoding="utf-8"))) if beside.is_file() else {}
 
 
+def keep(name: str, frame: Any, about: dict[str, Any]) -> Path:
+    """Write a table and its provenance into `results/` of this checkout: `<name>.parquet` and `<name>.json`."""
+    path = paths.shipped_results() / f"{name}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    frame.to_parquet(path, index=False)
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
 def read(study: str | None = None) -> list[dict[str, Any]]:
     """One dict per stored table: file, rows (plain values), provenance."""
     return [{"file": path.name, "rows": records(table(path)), "provenance": provenance(path)} for path in files(study)]

@@ -148,7 +148,7 @@ class Vae:
         return scores if items is None else scores.gather(1, items)
 
     def _first(self, histories: torch.Tensor) -> torch.Tensor:
-        """Float[B, hidden]: the first layer; for short histories the sum of their items' columns, not a whole product."""
+        """Float[B, hidden]: the first layer; for short histories the sum of their items' columns."""
         layer = self.net["input"]
         if histories.shape[1] * SHORT > self.n_items:
             return layer(F.normalize(counts(histories, self.n_items)))
@@ -158,7 +158,7 @@ class Vae:
         return total / (items != PAD).sum(1, keepdim=True).clamp_min(1).sqrt() + layer.bias
 
     def _columns(self) -> torch.Tensor:
-        """Float[n_items + 1, hidden]: the first layer's weights by item, a row of zeros for PAD; made anew when trained."""
+        """Float[n_items + 1, hidden]: the first layer's weights by item, zeros for PAD; made anew when trained."""
         weight = self.net["input"].weight
         if self._table is None or self._table[0] != weight._version:
             self._table = (weight._version, F.pad(weight.detach().t(), (0, 0, 0, 1)).contiguous())

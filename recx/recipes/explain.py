@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recx.core import registry
 from recx.core.errors import BadInput
 from recx.core.progress import Progress
 from recx.core.recipe import Named
@@ -76,6 +77,11 @@ class Explain:
         if any(person.without for person in self.people):
             raise BadInput("switched-off items cannot be explained: explain the whole history.")
 
+    def _verb(self) -> str:
+        """What people do with the items of this data set, in the past participle."""
+        source = self.fit.data.source
+        return str(getattr(registry.load(source.kind, source.name), "verb", "chosen"))
+
     def _target(self, data: Any, case: Any, top: Any, b: int) -> int:
         """The code of a target that is in the top k, or the sentence that says why it cannot be explained."""
         name = self.targets[b]
@@ -131,19 +137,27 @@ class Explain:
             model_calls=finding.calls,
             seconds=round(finding.seconds, 6),
             searched=finding.searched,
-            sentence=sentence(titles, own["title"], self.k, verdict.rank_after, necessary, finding.searched),
+            sentence=sentence(
+                titles, own["title"], self.k, verdict.rank_after, necessary, finding.searched, self._verb()
+            ),
         )
 
 
 def sentence(
-    titles: tuple[str, ...], target: str, k: int, rank_after: int | None, necessary: bool | None, searched: str
+    titles: tuple[str, ...],
+    target: str,
+    k: int,
+    rank_after: int | None,
+    necessary: bool | None,
+    searched: str,
+    verb: str = "chosen",
 ) -> str:
     """The finding in words; it claims only what the check found."""
     if not titles:
         return f"No reason found for {target}: {searched}."
     named = titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
     if necessary:
-        return f"Had you not watched {named}, {target} would not be recommended."
+        return f"Had you not {verb} {named}, {target} would not be recommended."
     return f"Without {named}, {target} would still be recommended, in place {rank_after} of the top {k}."
 
 

@@ -26,6 +26,7 @@ class Ml100k:
     (three quarters of all) keep the order of `u.data`, which is random.
     """
 
+    verb: ClassVar[str] = "watched"
     paper: ClassVar[str] = "Harper & Konstan 2015, The MovieLens datasets"
     prepare: ClassVar[dict[str, Any]] = {"rating_above": 3.5, "min_user": 5, "min_item": 1}
     how_to_get: ClassVar[str] = (

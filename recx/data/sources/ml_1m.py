@@ -38,6 +38,7 @@ class Ml1m:
     """
 
     known_times: bool = param(False, "Only users 1 to 2999, whose times are all known (needed by clock-time splits).")
+    verb: ClassVar[str] = "watched"
     paper: ClassVar[str] = "Harper & Konstan 2015, The MovieLens datasets"
     prepare: ClassVar[dict[str, Any]] = {"rating_above": 3.5, "min_user": 5, "min_item": 1}
     how_to_get: ClassVar[str] = (
