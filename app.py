@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import frame, lean, state
+from recx.ui import fetch, fold, frame, lean, state
 
 st.set_page_config(page_title="recx", page_icon="☑️", layout="wide")
 frame.style()
@@ -22,8 +22,11 @@ if wrong:
     frame.broken_link(wrong)
     st.stop()
 
-with frame.chooser():
-    frame.selectors()
-page.run()
-frame.footer()
+with fetch.moment():
+    with frame.chooser():
+        frame.selectors()
+    page.run()
+    frame.footer()
+if not frame.presenter():
+    fold.fold_sidebar()
 lean.tidy()

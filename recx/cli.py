@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 import time
 import traceback
@@ -47,7 +48,15 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(_cell, value)) if isinstance(value, (list, tuple)) else str(value)
+    return ", ".join(map(_cell, value)) if isinstance(value, (list, tuple)) else plain(str(value))
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+def plain(text: str) -> str:
+    """Text of a data set without what would steer a terminal: control characters, overrides of direction."""
+    return _CONTROL.sub(" ", text)
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str = "nothing yet") -> str:
@@ -67,8 +76,8 @@ class Teller:
     """A progress on stderr: one line that is written over on a terminal, now and then a line elsewhere."""
 
     def __init__(self) -> None:
-        self.last, self.said = 0.0, False
-        self.tty = sys.stderr.isatty()
+        self.tty, self.said = sys.stderr.isatty(), False
+        self.last = 0.0 if self.tty else time.monotonic()  # in a log, what is quick says nothing
 
     def __call__(self, fraction: float, message: str = "") -> None:
         now = time.monotonic()
@@ -108,7 +117,7 @@ def shown(command: Callable[..., Shown]) -> Callable[..., int]:
         try:
             with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
                 document, text = command(progress=teller, **options)
-                said = _json(document) if as_json else text()
+                said = _json(document) if as_json else "\n".join(map(plain, text().split("\n")))
         finally:
             teller.done()
         click.echo(said)
@@ -140,9 +149,10 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # a trace for who mends it, a sentence for who asked
-        from recx.engine._task import sentence
+        from recx.engine._task import machine_trouble, sentence
 
-        traceback.print_exc()
+        if not machine_trouble(error):
+            traceback.print_exc()
         click.echo(f"recx: {sentence(error)}", err=True)
         return 1
 
@@ -164,20 +174,23 @@ def pairs(values: Iterable[str], example: str) -> dict[str, str]:
 def settings_of(words: Iterable[str], owners: dict[str, str]) -> dict[str, dict[str, str]]:
     """`--set` words by owner (name -> kind).
 
-    `field=value` goes to the one owner that has the field, `owner.field=value` to that owner. Raises BadInput when no
-    owner has it, or several.
+    `field=value` goes to the one owner that has the field, `owner.field=value` to that owner; a data set's fields need
+    its name (`seed=3` must not change the data). Raises BadInput when no owner has it, or several.
     """
     out: dict[str, dict[str, str]] = {name: {} for name in owners}
+    bare = [name for name, kind in owners.items() if kind != "data.sources"]
     fields = {name: [row["name"] for row in registry.form(kind, name)["parameters"]] for name, kind in owners.items()}
     for field, value in pairs(words, "--set l2=100").items():
         owner, dot, rest = field.rpartition(".")
         if dot and owner not in owners:
             raise unknown("system", owner, owners, " in --set")
-        having = [owner] if dot else [name for name in owners if rest in fields[name]]
+        having = [owner] if dot else [name for name in bare if rest in fields[name]]
         if len(having) > 1:
             raise BadInput(f"--set {field} is ambiguous: write {' or '.join(f'{name}.{field}' for name in having)}.")
         if not having:
-            raise unknown("field", rest, sorted(set().union(*fields.values())), f" of {' and '.join(owners)}")
+            known = [name for one in bare for name in fields[one]]
+            known += [f"{one}.{name}" for one in owners if one not in bare for name in fields[one]]
+            raise unknown("field", rest, known, f" of {' and '.join(bare)}")
         out[having[0]][rest] = value
     return out
 
@@ -189,18 +202,18 @@ def _number_or_none(text: str | None) -> Any:
         return UNSET
     if text.lower() in ("none", ""):
         return None
-    try:
-        return float(text)
-    except ValueError:
-        raise BadInput(f"--rating-above {text!r} is not a number: give one, or none for no threshold.") from None
+    with contextlib.suppress(ValueError):
+        if math.isfinite(float(text)):
+            return float(text)
+    raise BadInput(f"--rating-above {text!r} is not a number: give one, or none for no threshold.")
 
 
-def _data(options: dict[str, Any], dataset: str) -> Any:
+def _data(options: dict[str, Any], dataset: str, settings: dict[str, str]) -> Any:
     from recx.recipes._build import UNSET, data_of
 
     given: dict[str, Any] = {"rating_above": _number_or_none(options["rating_above"])}
     given |= {name: UNSET if options[name] is None else options[name] for name in ("min_user", "min_item")}
-    return data_of(dataset, **given)
+    return data_of(dataset, settings, **given)
 
 
 Settings = dict[str, dict[str, str]]
@@ -208,14 +221,17 @@ Settings = dict[str, dict[str, str]]
 
 def _fit(dataset: str, model: str, options: dict[str, Any], explainers: Sequence[str] = ()) -> tuple[Any, Settings]:
     """The fit that the options name, and the settings of each explainer."""
+    from recx.data._files import source
     from recx.recipes._build import fit_of
 
-    owners = {model: "models", options["split"]: "data.splits"} | dict.fromkeys(explainers, "explainers")
-    for name, kind in owners.items():
+    found = source(dataset)
+    owners = {found.name: found.kind} if found.name == dataset else {}
+    owners |= {options["split"]: "data.splits", model: "models"} | dict.fromkeys(explainers, "explainers")
+    for name, kind in ((options["split"], "data.splits"), *owners.items()):
         registry.module_name(kind, name)
     chosen = settings_of(options["settings"], owners)
     fit = fit_of(
-        _data(options, dataset),
+        _data(options, dataset, chosen.get(dataset, {})),
         model,
         chosen[model],
         seed=options["seed"],
@@ -244,9 +260,12 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _store() -> Any:
+    """The store; while a command runs, one state of code and data: what is edited meanwhile moves no key."""
     from recx.engine.store import Store
 
-    return Store()
+    found = Store()
+    click.get_current_context().with_resource(found.one_moment())
+    return found
 
 
 # -- commands
@@ -370,13 +389,14 @@ def studies(progress: Progress) -> Shown:
 def fit(dataset: str, model: str, progress: Progress, **options: Any) -> Shown:
     """Fit a model and measure it on the held-out part, beside chance and popularity."""
     from recx.core.progress import part_of
-    from recx.recipes.fit import Evaluate
+    from recx.recipes.fit import Chance, Evaluate
 
     store, (recipe, _) = _store(), _fit(dataset, model, options)
     scorer = store.get(recipe, part_of(progress, 0.0, 0.8))
     metrics = store.get(Evaluate(recipe), part_of(progress, 0.8, 0.9))
     popular = replace(recipe, model=registry.named("models", "toppop"))
-    floors = {"toppop": store.get(Evaluate(popular), part_of(progress, 0.9, 1.0))}
+    floors = {"chance": store.get(Chance(recipe.split_data))}
+    floors |= {"toppop": store.get(Evaluate(popular), part_of(progress, 0.9, 1.0))}
     document = {"key": store.key(recipe), "dataset": dataset, "model": model, "metrics": metrics, "floors": floors}
     document |= {key: scorer.report.get(key) for key in ("seconds", "device", "converged")}
     rows = [{"": model} | metrics, *({"": name} | values for name, values in floors.items())]
@@ -443,14 +463,14 @@ def explain(
         raise BadInput("--item and --list exclude each other: give one.")
     store, person = _store(), Person(user)
     recipe, chosen = _fit(dataset, model, options, names)
+    asked = [explainer_of(name, chosen[name]) for name in dict.fromkeys(names)]
     targets: tuple[str | None, ...] = (item,)
     if whole:
         targets = tuple(row["item"] for row in store.get(Recommend(recipe, (person,), k), progress)[0]["items"])
     found = []
-    for place, name in enumerate(names):
-        named = explainer_of(name, chosen[name])
-        asked = Explain(recipe, (person,) * len(targets), targets, named, k, world, options["seed"])
-        found += store.get(asked, part_of(progress, place / len(names), (place + 1) / len(names)))
+    for place, explainer in enumerate(asked):
+        question = Explain(recipe, (person,) * len(targets), targets, explainer, k, world, options["seed"])
+        found += store.get(question, part_of(progress, place / len(asked), (place + 1) / len(asked)))
     return [one.as_dict() for one in found], lambda: "\n\n".join(map(_explanation_text, found))
 
 
@@ -481,9 +501,10 @@ def study(name: str, settings: tuple[str, ...], keep: bool, progress: Progress, 
 
     recipe = study_of(name, settings=_by_system(settings), **options)
     store = _store()
-    found = store.get(recipe, progress)
-    rows, manifest = shipped.records(found), store.manifest(recipe)
-    document = {"study": name, "rows": rows, "seconds": store.seconds(recipe), "device": manifest.get("device", "cpu")}
+    with store.one_moment():  # code that is edited meanwhile must not hide where the rows come from
+        found = store.get(recipe, progress)
+        rows, manifest, seconds = shipped.records(found), store.manifest(recipe), store.seconds(recipe)
+    document = {"study": name, "rows": rows, "seconds": seconds, "device": manifest.get("device", "cpu")}
     document |= {"provenance": _provenance(manifest) | {"command": _command()}}
     if keep:
         about = {key: value for key, value in document.items() if key != "rows"}
@@ -552,19 +573,7 @@ def serve(port: int | None, presenter: bool, warm: tuple[str, ...]) -> int:
     """Start engine and app; Ctrl-C ends both."""
     from recx.engine import serve as runner
 
-    recipes = tuple(one for dataset in warm for one in _warm(dataset))
-    return runner.serve(port=port, presenter=presenter, warm=recipes, say=lambda text: click.echo(text))
-
-
-def _warm(dataset: str) -> list[Any]:
-    """What the app shows first of a data set: its tables, and every model with its measures."""
-    from recx.recipes._build import data_of, fit_of
-    from recx.recipes.fit import Evaluate
-    from recx.recipes.tables import Card, Items, People
-
-    found = data_of(dataset)
-    fits = [Evaluate(fit_of(found, name)) for name in registry.names("models")]
-    return [Card(found), Items(found), People(found), *fits]
+    return runner.serve(port=port, presenter=presenter, warm=warm, say=lambda text: click.echo(text))
 
 
 @cli.command()
@@ -635,8 +644,9 @@ def jobs_retry(key: str, progress: Progress) -> Shown:
     """Ask again for a job that failed, was cancelled or interrupted."""
     from recx.engine.client import Engine
 
+    whole = _job(key).key  # before an engine is started for nothing
     held = Engine.connect()
-    job = held.retry(_job(key).key)
+    job = held.retry(whole)
     held.close()
     return job.as_dict() if job else {}, lambda: f"{job.title}: {job.state}" if job else "done"
 

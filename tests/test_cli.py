@@ -69,7 +69,9 @@ def test_lists_say_what_is_discovered(document):
 def test_fit_measures_beside_its_floors(document):
     found = document("fit", *FIT, "--set", "l2=100")
     assert {"key", "dataset", "model", "metrics", "floors", "seconds", "device", "converged"} <= set(found)
-    assert found["metrics"]["hr@10"] > found["floors"]["toppop"]["hr@10"]
+    assert found["metrics"]["hr@10"] > found["floors"]["toppop"]["hr@10"] > found["floors"]["chance"]["hr@10"]
+    assert set(found["floors"]["chance"]) == set(found["metrics"])
+    assert 10 / 300 < found["floors"]["chance"]["hr@10"] < 10 / (300 - 120)  # a history has at most 120 items
     assert document("fit", *FIT, "--set", "l2=100")["key"] == found["key"]
     assert document("fit", *FIT, "--set", "l2=100.5")["key"] != found["key"]
     assert document("fit", *FIT, "--set", "ease.l2=100")["key"] == found["key"]
@@ -127,6 +129,10 @@ MISTAKES = {
     "split": (["fit", *FIT, "--split", "leave-two-out"], "leave-two-out.*leave-one-out"),
     "device": (["fit", *FIT, "--set", "l2=77", "--device", "tpu"], "tpu.*cpu"),
     "threshold": (["fit", *FIT, "--rating-above", "four"], "four.*number"),
+    "threshold that is no number": (["fit", *FIT, "--rating-above", "nan"], "'nan' is not a number"),
+    "field of the data without its name": (["fit", *FIT, "--set", "users=30"], "users.*planted.users"),
+    "fields that contradict": (["fit", "planted", "sasrec", "--set", "dim=3", "--set", "heads=2"], "2 does not divide"),
+    "number of a device": (["fit", *FIT, "--set", "l2=78", "--device", "cpu:7"], "cpu:7.*1 of that kind"),
     "user": (["recommend", *FIT, "--user", "nobody"], "user 'nobody'.*planted"),
     "k of 0": (["recommend", *FIT, *USER, "--k", "0"], "k=0.*1 to"),
     "k too large": (["recommend", *FIT, *USER, "--k", "9999"], "k=9999"),
@@ -159,6 +165,76 @@ def test_a_mistake_is_one_line_and_exit_2(recx, name, as_json):
     assert (code, out, len(line)) == (2, "", 1), err
     assert line[0].startswith("recx: ")
     assert re.search(said, line[0]), line[0]
+
+
+def test_a_setting_of_the_data_set_is_named_with_it(document):
+    plain, other = document("fit", *FIT), document("fit", *FIT, "--set", "planted.seed=4")
+    assert other["key"] != plain["key"]
+    assert document("fit", *FIT, "--set", "planted.seed=0")["key"] == plain["key"]
+
+
+def test_every_explainer_is_checked_before_the_first_runs(recx, monkeypatch):
+    from recx.recipes.explain import Explain
+
+    monkeypatch.setattr(Explain, "run", lambda *_: pytest.fail("nothing may run"))
+    names = ["--with", "leave-one-out", "--with", "minimal", "--set", "minimal.goal=none-such"]
+    code, _, err = recx("explain", *FIT, "--user", "u012", *names)
+    assert code == 2, err
+    assert "none-such" in err
+
+
+def test_an_explainer_named_twice_answers_once(document):
+    found = document("explain", *FIT, *USER, "--with", "leave-one-out", "--with", "leave-one-out")
+    assert [one["explainer"] for one in found] == ["leave-one-out"]
+
+
+def test_an_edit_while_a_command_runs_moves_no_key(document, monkeypatch, tmp_path):
+    """The process computes with the code it has loaded: the fit and its measures are of that code."""
+    from recx.recipes import _recipe
+    from recx.recipes.fit import Fit
+
+    monkeypatch.setenv("RECX_HOME", str(tmp_path))
+    plain, fits = _recipe.key, []
+    run = Fit.run
+    monkeypatch.setattr(Fit, "run", lambda self, *rest: fits.append(self.model.name) or run(self, *rest))
+    monkeypatch.setattr(_recipe, "key", lambda recipe: plain(recipe)[:-1] + str(min(len(fits), 9)))
+    document("fit", "planted", "ease", "--set", "l2=3.25")
+    assert fits.count("ease") == 1
+
+
+def test_a_job_that_is_not_there_starts_no_engine(recx, monkeypatch):
+    from recx.engine.client import Engine
+
+    monkeypatch.setattr(Engine, "connect", lambda *_: pytest.fail("no engine may start"))
+    assert recx("jobs", "retry", "zzz")[0] == 2
+
+
+def test_titles_cannot_steer_the_terminal(recx, document, tmp_path):
+    file = tmp_path / "steer.csv"
+    title = "\x1b[31mred\x07 \u202egnp.exe"
+    rows = "".join(f"u{u},i{i},{title} {i}\n" for u in range(9) for i in range(u, u + 4))
+    file.write_text("user,item,title\n" + rows, encoding="utf-8")
+    document("data", "import", str(file), "--name", "cli-steer", "--columns", "user=user,item=item,title=title")
+    for command in ("recommend", "explain"):
+        code, out, _ = recx(command, "cli-steer", "ease", "--user", "u1", "--k", "2")
+        assert code == 0
+        assert "[31mred" in out
+        assert not set(out) & {"\x1b", "\x07", "\u202e"}
+    assert "\x1b[31mred" in document("recommend", "cli-steer", "ease", "--user", "u1", "--k", "2")["items"][0]["title"]
+
+
+def test_a_home_that_cannot_be_written_is_one_line(recx, monkeypatch):
+    from recx.engine.store import Store
+
+    def full(*_):
+        raise OSError(30, "Read-only file system", "/somewhere")
+
+    monkeypatch.setattr(Store, "get", full)
+    code, out, err = recx("recommend", *FIT, *USER)
+    assert (code, out) == (1, "")
+    assert (
+        err.strip() == "recx: /somewhere cannot be written (Read-only file system): set RECX_HOME to a folder of yours."
+    )
 
 
 def test_an_item_that_the_user_has_is_a_mistake(recx, document):

@@ -16,12 +16,13 @@ def resolve(device: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind = device.split(":")[0]
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if kind not in present:
+    kind, numbered, number = device.partition(":")
+    present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in present or (numbered and not number.isdecimal()):
         raise BadInput(f"unknown device {device!r}: use auto, cpu, cuda or mps.")
-    if not present[kind]:
-        raise BadInput(f"device {device!r} was asked for and this machine has none: use --device auto or cpu.")
+    if int(number or 0) >= present[kind]:
+        there = "none" if not present[kind] else f"{present[kind]} of that kind, counted from 0"
+        raise BadInput(f"device {device!r} was asked for and this machine has {there}: use --device auto or cpu.")
     return torch.device(device)
 
 

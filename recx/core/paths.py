@@ -7,11 +7,19 @@ from pathlib import Path
 
 import platformdirs
 
+from recx.core.errors import BadInput
+
 
 def home() -> Path:
-    """The folder that holds store, jobs and downloads: RECX_HOME, else the platform's user cache folder."""
+    """The folder that holds store, jobs and downloads: RECX_HOME, else the platform's user cache folder.
+
+    Raises BadInput when it is not there and cannot be made.
+    """
     folder = Path(os.environ.get("RECX_HOME") or platformdirs.user_cache_dir("recx", appauthor=False))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made ({error.strerror}): set RECX_HOME to a folder of yours.") from None
     return folder
 
 

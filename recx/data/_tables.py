@@ -49,6 +49,8 @@ def import_table(
     """
     _check_name(name)
     _check_roles(columns)
+    if separator and (not separator.isascii() or set(separator) & set('"\r\n')):
+        raise BadInput(f"{separator!r} cannot separate columns: use an ASCII character (not a quote), or `::`.")
     progress(0.0, f"reading {path.name}")
     of_items = {role: column for role, column in columns.items() if role in ("item", "title", "year", "genres")}
     of_events = {role: column for role, column in columns.items() if items is None or role in ROLES[:4]}
@@ -129,7 +131,7 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, Dropped]:
     try:
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{path.name} is not a whole Parquet file: {str(error).splitlines()[0]}.") from None
+        raise BadInput(f"{path.name} is not a whole Parquet file: {str(error).splitlines()[0].rstrip('.')}.") from None
     return pd.DataFrame({name: _as_text(table[name].to_pandas()) for name in table.column_names}), {}
 
 

@@ -44,9 +44,10 @@ def _write_table(table: Any, folder: Path) -> None:
 
 
 def _read_table(folder: Path, device: str) -> Any:
-    import pandas as pd
+    from pyarrow.parquet import ParquetFile  # pandas.read_parquet would load all of pyarrow.dataset: 10 MB
 
-    return pd.read_parquet(folder / "table.parquet")
+    with ParquetFile(folder / "table.parquet") as file:
+        return file.read(use_threads=False).to_pandas(use_threads=False)
 
 
 def _write_explanations(result: list[Any], folder: Path) -> None:

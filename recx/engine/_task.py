@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import os
+import sqlite3
 import traceback
 from typing import Any
 
+from recx.core import paths
 from recx.core.errors import BadInput
 from recx.core.progress import Cancelled
 from recx.engine import _wire
@@ -70,11 +73,27 @@ def sentence(error: BaseException) -> str:
     said = str(error).strip().splitlines()[:1]
     if isinstance(error, BadInput):
         return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    return (
+        machine_trouble(error)
+        or (f"The computation failed: {type(error).__name__}{': ' + said[0] if said else ''}"[:300])
+    )
+
+
+def machine_trouble(error: BaseException) -> str:
+    """The sentence for what the machine lacks (memory, disk, a folder to write to); empty for any other failure."""
+    kind, text = type(error).__name__, str(error).lower()
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "can't allocate memory" in text:
         return "There was not enough memory: choose a smaller data set, model or batch."
-    if isinstance(error, OSError) and error.errno == 28:
+    if number == errno.ENOSPC or "no space left" in text or "disk is full" in text:
         return "The disk is full: free some space or run `python -m recx store clean`."
-    return f"The computation failed: {type(error).__name__}{': ' + said[0] if said else ''}"[:300]
+    if isinstance(error, sqlite3.DatabaseError) and ("not a database" in text or "malformed" in text):
+        return f"The table of jobs is damaged: delete {paths.home() / 'jobs.sqlite'}, results are not in it."
+    unwritable = number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+    if unwritable or (isinstance(error, sqlite3.OperationalError) and "locked" not in text):
+        what, why = getattr(error, "filename", None) or paths.home(), getattr(error, "strerror", None) or error
+        return f"{what} cannot be written ({why}): set RECX_HOME to a folder of yours."
+    return ""
 
 
 def _close(job: Job, state: str, error: str = "", log: str = "", table: Jobs | None = None) -> Outcome:

@@ -367,5 +367,8 @@ def start_engine(process: subprocess.Popen[bytes] | None = None) -> dict[str, An
         elif process.poll() is not None:
             break
         time.sleep(0.05)
-    log = (paths.home() / "engine.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    raise EngineGone(f"the engine did not start{': ' + log[0] if log else ''}; see {paths.home() / 'engine.log'}.")
+    log = paths.home() / "engine.log"
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+    ended = process is not None and process.poll()
+    why = f": {said[0]}" if ended and said else "" if ended else f" within {START_SECONDS:g} s"
+    raise EngineGone(f"the engine did not start{why}; see {log}.")

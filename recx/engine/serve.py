@@ -13,13 +13,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 
 import psutil
 
 from recx.core.errors import BadInput
 from recx.core.registry import PACKAGE
-from recx.engine import catalogue, client, cluster
+from recx.engine import catalogue, client, cluster, warming
 from recx.engine.code import environment
 
 APP = PACKAGE.parent / "app.py"
@@ -28,25 +27,31 @@ READY_SECONDS = 60.0
 Say = Callable[[str], None]
 
 
-def serve(*, port: int | None, presenter: bool, warm: tuple[Any, ...], say: Say) -> int:
+def serve(*, port: int | None, presenter: bool, warm: tuple[str, ...], say: Say) -> int:
     """Run engine and app until Ctrl-C, a SIGTERM, or the end of the app; 0 when it was told to stop.
 
-    `warm`: recipes computed before the address is said. An engine that was running before is left running.
+    `warm`: data sets to compute beforehand. What is quick is waited for; models that train for long go on in the
+    background after the address is said. An engine that was running before is left running.
     """
     where = free_port(port)
+    plans = [(name, *warming.quick_and_slow(name)) for name in warm]
     own = not os.environ.get("RECX_SCHEDULER") and cluster.card() is None
     stop = _on_signals()
+    catalogue.read()
     engine = client.Engine.connect()
     app: subprocess.Popen[bytes] | None = None
     try:
-        catalogue.read()
-        warm_up(engine, warm, say, stop)
         app = _start_app(where, presenter)
+        awaited = warming.Awaited(engine, say)
+        for name, quick, _ in plans:
+            warming.compute(awaited, name, quick, stop)
         address = f"http://127.0.0.1:{where}"
         if not stop.is_set() and answers(address, app, stop):
             say(f"recx is at {address} (Ctrl-C ends it)")
+        for name, _, slow in plans:
+            warming.go_on(awaited, name, slow, stop)
         while app.poll() is None and not stop.wait(0.3):
-            pass
+            awaited.look()
         return 0 if stop.is_set() else app.returncode or 0
     finally:
         end_process(app)
@@ -54,23 +59,6 @@ def serve(*, port: int | None, presenter: bool, warm: tuple[Any, ...], say: Say)
         if own:
             stop_engine()
             end_process(engine.booting)
-
-
-def warm_up(engine: client.Engine, recipes: tuple[Any, ...], say: Say, stop: threading.Event) -> None:
-    """Have recipes computed by the engine, and wait for them; one that fails is said and passed over."""
-    waiting = []
-    for recipe in recipes:
-        job = engine.ask(recipe, wait=0.0).job
-        if job:
-            waiting.append(job.key)
-    if waiting:
-        say(f"computing {len(waiting)} results beforehand")
-    while waiting and not stop.wait(0.2):
-        ended = [job for job in map(engine.job, waiting) if job is None or not job.open]
-        for job in ended:
-            if job and job.state != "done":
-                say(f"{job.title}: {job.error or job.state}")
-        waiting = [key for key in waiting if (job := engine.job(key)) and job.open]
 
 
 def free_port(asked: int | None) -> int:

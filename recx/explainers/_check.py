@@ -38,7 +38,7 @@ def check(
     n = len(row)
     before, _ = world.top_k(row, full, k)
     after, _ = world.top_k(row, full & ~named, k)
-    minimal = _minimal(world, row, target, k, findings, rank[n : 2 * n], rank[2 * n :])
+    minimal = _minimal(world, row, target, k, findings, *rank.split(n))
     verdicts = []
     for p, finding in enumerate(findings):
         verdict = Verdict(int(rank[p]), float(margin[p]))
@@ -72,18 +72,23 @@ def _minimal(
     target: torch.Tensor,
     k: int,
     findings: list[Finding],
+    rank_before: torch.Tensor,
     rank_after: torch.Tensor,
     rank_only: torch.Tensor,
 ) -> list[str | None]:
-    """ "proved" where no proper subset does what the set does, "not proved" where one does or not all were tried."""
+    """ "proved" where no proper subset does what the set does, "not proved" where one does or not all were tried.
+
+    An explainer's own word counts only for sets of more than LARGEST_PROOF items, whose subsets are too many to try.
+    """
     answers: list[str | None] = [None] * len(findings)
     owners, subsets, goals = [], [], []
     for p, finding in enumerate(findings):
-        does = rank_after[p] > k and (finding.goal == "necessary" or rank_only[p] <= k)
+        does = rank_before[p] <= k < rank_after[p] and (finding.goal == "necessary" or rank_only[p] <= k)
         if not finding.positions or not does:
             continue
-        answers[p] = "proved" if finding.proved or len(finding.positions) <= LARGEST_PROOF else "not proved"
-        if finding.proved or answers[p] == "not proved":
+        few = len(finding.positions) <= LARGEST_PROOF
+        answers[p] = "proved" if few or finding.proved else "not proved"
+        if not few:
             continue
         for size in range(1, len(finding.positions)):
             for subset in combinations(finding.positions, size):

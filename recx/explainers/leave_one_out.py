@@ -60,7 +60,7 @@ def _finding(
     if not rows or rows[0][1] <= 0:
         return Finding(
             details={"per_item": rows},
-            calls=len(rows) + 1,
+            calls=2 * len(rows) + 1,
             seconds=seconds,
             searched=f"{searched}: none lowers the score",
         )

@@ -56,7 +56,11 @@ class Minimal:
         get: Any = None,
         progress: Progress = quiet,
     ) -> list[Finding]:
-        """Findings with each item's own score effect as weight; all searches advance together, one batch a round."""
+        """Findings whose weights are each item's own effect on the margin over the k-th best other candidate.
+
+        All searches advance together, one batch a round. Nothing is searched for a target that is not in the top k by
+        the world's count (a tie counts against it).
+        """
         start = time.perf_counter()
         columns = [np.flatnonzero(history >= 0) for history in world.histories[row].cpu().numpy()]
         plans = [_Search(self, len(own)).run() for own in columns]
@@ -67,13 +71,16 @@ class Minimal:
     def _finding(self, answer: dict[str, Any], columns: np.ndarray, seconds: float) -> Finding:
         found, calls, full = answer["set"], answer["calls"], answer["exhausted"]
         said = f"{calls:,} sets tried; {seconds:.2f} s"
+        if answer["tied"]:
+            said = "others score the same, so by the strict count it is not in the list: nothing was searched"
+            return Finding(goal=self.goal, calls=calls, seconds=seconds, searched=said)
         if found is None:
             scope = f"no set of up to {full} items" if full else "no set"
             return Finding(goal=self.goal, calls=calls, seconds=seconds, searched=f"{scope} found; {said}")
         proved = full >= len(found) - 1
         order = sorted(found, key=lambda j: (-answer["effects"][j], j))
         smaller = (
-            "there is no smaller set" if proved else f"no set of up to {full} items does it; smaller ones may exist"
+            "there is no smaller set" if proved else f"no set of up to {full} items does it; another, smaller one may"
         )
         return Finding(
             positions=tuple(int(columns[j]) for j in order),
@@ -93,7 +100,7 @@ class _Search:
     def __init__(self, recipe: Minimal, n: int) -> None:
         self.recipe, self.n, self.calls, self.exhausted, self.budget = recipe, n, 0, 0, recipe.max_calls
         self.effects, self.value, self.scale = np.zeros(n), np.zeros(n), (1.0, 1.0)
-        self.lack = np.zeros(n)
+        self.lack, self.tied = np.zeros(n), False
 
     def run(self) -> Plan:
         """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried.
@@ -104,7 +111,7 @@ class _Search:
         if self.n == 0:
             return self._answer(None)
         found = yield from self._singles(np.eye(self.n, dtype=bool))
-        if found is not None:
+        if found is not None or self.tied:
             return self._answer(found)
         large = yield from self._grow()
         if large is None:
@@ -125,7 +132,10 @@ class _Search:
 
     def _answer(self, found: np.ndarray | None) -> dict[str, Any]:
         chosen = None if found is None else [int(j) for j in np.flatnonzero(found)]
-        return {"set": chosen, "effects": self.effects, "calls": self.calls, "exhausted": self.exhausted}
+        return {"set": chosen, "effects": self.effects, "calls": self.calls} | {
+            "exhausted": self.exhausted,
+            "tied": self.tied,
+        }
 
     def _left(self) -> int:
         return self.budget - self.calls
@@ -134,7 +144,9 @@ class _Search:
         """Every single item taken out, and every one alone; sets the order in which sets are tried."""
         everything = np.zeros((1, self.n), bool)
         out = yield self._ask(np.concatenate([everything, singles]), keep=False)
-        margin = out[:, 1]
+        margin, self.tied = out[:, 1], bool(out[0, 0] <= 0)
+        if self.tied:
+            return None
         self.effects = np.nan_to_num(margin[0] - margin[1:])
         self.value = _scaled(self.effects)
         good, alone = out[1:, 0] <= 0, None

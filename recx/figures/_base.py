@@ -28,20 +28,19 @@ def folded(text: Any, width: int = 28, lines: int = 2) -> str:
 
 def figure(height: int, **layout: Any) -> go.Figure:
     """An empty figure in the house style; Streamlit's theme adds fonts and the colours of light or dark."""
-    fig = go.Figure()
-    fig.update_layout(
-        height=height,
-        margin={"l": 8, "r": 12, "t": 8, "b": 8},
-        showlegend=False,
-        hovermode="closest",
-        hoverlabel={"align": "left", "namelength": -1},
-        bargap=0.35,
-        dragmode=False,
-        **layout,
-    )
-    fig.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True, title_standoff=6)
-    fig.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True, title_standoff=6)
-    return fig
+    axis = {"gridcolor": GRID, "zeroline": False, "automargin": True, "title": {"standoff": 6}}
+    look = {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "showlegend": False,
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "namelength": -1},
+        "bargap": 0.35,
+        "dragmode": False,
+        "xaxis": axis,
+        "yaxis": axis,
+    }
+    return go.Figure(layout=look | layout)  # at once: updating a figure bit by bit is many times slower
 
 
 def empty(height: int, sentence: str) -> go.Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn import functional as F
 
 from recx.core.progress import Progress, quiet
 from recx.metrics import ranking
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from recx.data.interactions import Heldout
 
 BLOCK_BYTES = 64 * 2**20
+NAMES = ("hr@10", "ndcg@10", "ndcg@100", "recall@20", "recall@50")
 
 
 def per_case(
@@ -47,7 +49,7 @@ _FUNCTIONS = {"ndcg": ranking.ndcg_at, "recall": ranking.recall_at}
 
 
 def _top(scorer: Any, cases: Heldout, part: slice, relevant: torch.Tensor, depth: int) -> torch.Tensor:
-    """Long[B, depth]: the list shown, relevant items behind their equals."""
+    """Long[B, depth]: the list shown, relevant items behind their equals; -2 where candidates run out."""
     histories = torch.as_tensor(cases.histories[part], device=scorer.device)
     users = torch.as_tensor(cases.model_users[part], device=scorer.device)
     with torch.no_grad():
@@ -57,11 +59,24 @@ def _top(scorer: Any, cases: Heldout, part: slice, relevant: torch.Tensor, depth
     rows, columns = torch.nonzero(relevant >= 0, as_tuple=True)
     wanted = relevant[rows, columns]
     scores[rows, wanted] = torch.nextafter(scores[rows, wanted], scores.new_tensor(float("-inf")))
-    return torch.topk(scores, depth, dim=1).indices
+    best = torch.topk(scores, depth, dim=1)
+    return best.indices.masked_fill(best.values == float("-inf"), -2)
 
 
 def evaluate(scorer: Any, cases: Heldout, *, progress: Progress = quiet) -> dict[str, Any]:
     """Means over cases: hr@10, ndcg@10, ndcg@100, recall@20, recall@50, and n."""
-    names = ("hr@10", "ndcg@10", "ndcg@100", "recall@20", "recall@50")
-    table = per_case(scorer, cases, names=names, progress=progress)
+    table = per_case(scorer, cases, names=NAMES, progress=progress)
     return {name: float(values.mean()) for name, values in table.items()} | {"n": len(cases)}
+
+
+def chance(cases: Heldout, n_items: int) -> dict[str, Any]:
+    """What `evaluate` would give on average for scores drawn at random, exactly; the same names."""
+    histories = torch.as_tensor(cases.histories).sort(1).values
+    targets = torch.as_tensor(cases.targets)
+    first = F.pad(histories.diff(dim=1) != 0, (1, 0), value=True) & (histories >= 0)
+    seen = torch.stack([(histories == column[:, None]).any(1) for column in targets.T], dim=1)
+    wanted = targets >= 0
+    counts = n_items - first.sum(1), (wanted & ~seen).sum(1), wanted.sum(1)
+    names = {name: name.split("@") for name in NAMES}
+    means = {name: ranking.by_chance(metric, *counts, min(int(k), n_items)) for name, (metric, k) in names.items()}
+    return {name: float(value.mean()) for name, value in means.items()} | {"n": len(cases)}

@@ -26,3 +26,26 @@ def ndcg_at(hit: torch.Tensor, n_relevant: torch.Tensor, k: int) -> torch.Tensor
     found = (hit[:, :k] * gain[: hit.shape[1]]).sum(1)
     ideal = torch.cat([gain.new_zeros(1), gain.cumsum(0)])
     return found / ideal[n_relevant.clamp(1, k)]
+
+
+def by_chance(
+    metric: str, candidates: torch.Tensor, reachable: torch.Tensor, relevant: torch.Tensor, k: int
+) -> torch.Tensor:
+    """Float[B]: the mean of `hr`, `recall` or `ndcg` at k when the candidates stand in a random order, exactly.
+
+    Long[B] each: `candidates` may be shown; `relevant` items are wanted, `reachable` of them are candidates. With
+    n candidates, r of them wanted and s = min(k, n) places shown: each place holds a wanted one with probability r / n,
+    and none of the s places does with C(n - r, s) / C(n, s).
+    """
+    n, r = candidates.double(), reachable.double()
+    s = n.clamp_max(k)
+    if metric == "hr":
+        rest = (n - r - s).clamp_min(0)
+        none = torch.lgamma(n - r + 1) + torch.lgamma(n - s + 1) - torch.lgamma(rest + 1) - torch.lgamma(n + 1)
+        return 1 - torch.where(n - r >= s, none.exp(), 0.0)
+    each = r / n.clamp_min(1)
+    if metric == "recall":
+        return s * each / relevant.clamp(1, k)
+    gain = 1.0 / torch.log2(torch.arange(2, k + 2, device=n.device, dtype=torch.float64))
+    total = torch.cat([gain.new_zeros(1), gain.cumsum(0)])
+    return total[s.long()] * each / total[relevant.clamp(1, k)]

@@ -19,7 +19,7 @@ from recx.core.progress import Progress
 class Schedule:
     """How long to train: at most `epochs`, at most `max_seconds`, until `patience` checks brought nothing better.
 
-    A check is made every `check_every` epochs.
+    A check is made every `check_every` epochs, and when the seconds are used up, which may be within an epoch.
     """
 
     epochs: int
@@ -71,22 +71,40 @@ class _Run:
         """Epochs until the schedule ends them."""
         for epoch in range(1, self.schedule.epochs + 1):
             self.module.train()
-            mean_loss = _epoch(self.optimiser, batches(epoch - 1), loss)
+            mean_loss = self._epoch(epoch, batches(epoch - 1), loss)
             if not math.isfinite(mean_loss):
                 self.stopped = "diverged"
                 return
-            row = {"epoch": epoch, "loss": mean_loss, "quality": None, "seconds": time.perf_counter() - self.start}
+            row = {"epoch": epoch, "loss": mean_loss, "quality": None, "seconds": self._seconds()}
             self.curve.append(row)
-            if quality is not None and epoch % self.schedule.check_every == 0:
+            over = row["seconds"] > self.schedule.max_seconds
+            if quality is not None and (over or epoch % self.schedule.check_every == 0):
                 row["quality"] = self._check(quality)
             shown = "" if row["quality"] is None else f", validation {row['quality']:.4f}"
             self.progress(self._share(epoch), f"epoch {epoch}: loss {mean_loss:.4f}{shown}")
             if self.since_best >= self.schedule.patience:
                 self.stopped = "patience"
                 return
-            if row["seconds"] > self.schedule.max_seconds:
+            if over:
                 self.stopped = "max_seconds"
                 return
+
+    def _epoch(self, epoch: int, batches: Iterator[Any], loss: Callable[[Any], torch.Tensor]) -> float:
+        """One pass, cut short when the seconds are used up; the mean loss, read from the device once."""
+        total, n = None, 0
+        for batch in batches:
+            self.optimiser.zero_grad(set_to_none=True)
+            value = loss(batch)
+            value.backward()
+            self.optimiser.step()
+            total, n = (value.detach() if total is None else total + value.detach()), n + 1
+            self.progress(self._share(epoch - 1), f"epoch {epoch}: batch {n:,}")
+            if self._seconds() > self.schedule.max_seconds:
+                break
+        return float(total) / n if total is not None else math.nan
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self.start
 
     def _check(self, quality: Callable[[], float]) -> float:
         self.module.eval()
@@ -100,8 +118,7 @@ class _Run:
 
     def _share(self, epoch: int) -> float:
         """How much of the budget is used up: of epochs or of seconds, whichever is more."""
-        seconds = (time.perf_counter() - self.start) / self.schedule.max_seconds
-        return min(1.0, max(epoch / self.schedule.epochs, seconds))
+        return min(1.0, max(epoch / self.schedule.epochs, self._seconds() / self.schedule.max_seconds))
 
     def report(self, selected: bool) -> dict[str, Any]:
         """Plain values. Converged: patience ran out, or all epochs were meant to be run."""
@@ -112,15 +129,3 @@ class _Run:
             "best": self.best if self.best_state is not None else None,
             "curve": self.curve,
         }
-
-
-def _epoch(optimiser: torch.optim.Optimizer, batches: Iterator[Any], loss: Callable[[Any], torch.Tensor]) -> float:
-    """One pass; the mean loss, read from the device once."""
-    total, n = None, 0
-    for batch in batches:
-        optimiser.zero_grad(set_to_none=True)
-        value = loss(batch)
-        value.backward()
-        optimiser.step()
-        total, n = (value.detach() if total is None else total + value.detach()), n + 1
-    return float(total) / n if total is not None else math.nan

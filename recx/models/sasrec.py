@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recx.core import device as devices
+from recx.core.errors import BadInput
 from recx.core.progress import Progress, quiet
 from recx.core.recipe import param
 from recx.data.interactions import PAD, Heldout, Interactions
@@ -53,7 +54,12 @@ class SasRec:
         device: str = "auto",
         progress: Progress = quiet,
     ) -> SequenceScorer:
-        """Train on all positions of all histories; keep the state with the best validation NDCG@10."""
+        """Train on all positions of all histories; keep the state with the best validation NDCG@10.
+
+        Raises BadInput when the heads do not divide the width.
+        """
+        if self.dim % self.heads:
+            raise BadInput(f"sasrec.heads={self.heads} does not divide sasrec.dim={self.dim}: choose one that does.")
         place = devices.resolve(device)
         sizes = {name: getattr(self, name) for name in ("dim", "blocks", "heads", "max_len")}
         net = Encoder(data.n_items, **sizes, dropout=self.dropout, random=devices.generator(seed)).to(place)

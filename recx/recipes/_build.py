@@ -14,11 +14,15 @@ Form = Callable[[str, str], dict[str, Any]]
 UNSET = object()
 
 
-def data_of(dataset: str, *, form_of: Form = registry.form, **thresholds: Any) -> Data:
+def data_of(
+    dataset: str, settings: Mapping[str, Any] | None = None, *, form_of: Form = registry.form, **thresholds: Any
+) -> Data:
     """A data set by name with its own default thresholds, or those given (rating_above, min_user, min_item)."""
     from recx.data._files import source
 
     named = source(dataset)
+    if settings:
+        named = registry.named(named.kind, named.name, dict(named.settings) | dict(settings), form_of=form_of)
     defaults = form_of(named.kind, named.name).get("prepare", {})
     given = {name: value for name, value in thresholds.items() if value is not UNSET}
     return Data(named, **(defaults | given))

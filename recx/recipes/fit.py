@@ -58,3 +58,21 @@ class Evaluate:
         from recx.metrics.evaluate import evaluate
 
         return evaluate(get(self.fit), get(self.fit.split_data).test, progress=progress)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The accuracy that a random order of the candidates has on the test part, on average: the floor under a model."""
+
+    split_data: SplitData
+    keep: ClassVar[str] = "disk"
+    lane: ClassVar[str] = "interactive"
+
+    def needs(self) -> tuple[Recipe, ...]:
+        return (self.split_data,)
+
+    def run(self, get: Get, progress: Progress) -> dict[str, Any]:
+        from recx.metrics.evaluate import chance
+
+        split = get(self.split_data)
+        return chance(split.test, split.train.n_items)

@@ -12,7 +12,7 @@ from recx.recipes.fit import Fit
 if TYPE_CHECKING:
     import numpy as np
 
-    from recx.data.interactions import Interactions
+    from recx.data.interactions import Interactions, Split
     from recx.worlds.edited import EditedWorld
 
 
@@ -56,9 +56,9 @@ def resolve(fit: Fit, people: tuple[Person, ...], get: Get) -> Case:
 
     from recx.data.interactions import PAD, pad
 
-    data, test = get(fit.data), get(fit.split_data).test
-    place = {int(code): row for row, code in enumerate(test.users)}
+    data, split = get(fit.data), get(fit.split_data)
     users, histories, rows, held_out = [], [], [], []
+    history: Any
     for person in people:
         if person.user is None:
             history = _typed_history(data, person.history or ())
@@ -67,8 +67,8 @@ def resolve(fit: Fit, people: tuple[Person, ...], get: Get) -> Case:
             held_out.append(np.empty(0, np.int64))
         else:
             code = data.user_code(person.user)
-            users.append(int(test.model_users[place[code]]) if code in place else code)
-            history, held = _user_history(data, test, place, code)
+            model_user, history, held = _seen_at_test(split, data, code)
+            users.append(model_user)
             rows.append(_event_rows(data, code, history))
             held_out.append(held)
         histories.append(np.asarray(history, np.int64))
@@ -105,12 +105,15 @@ def _typed_history(data: Interactions, items: tuple[str, ...]) -> list[int]:
     return codes
 
 
-def _user_history(data: Interactions, test: Any, place: dict[int, int], code: int) -> tuple[Any, Any]:
-    if code not in place:
-        return data.history(code), data.item[:0]
-    row = place[code]
-    history, targets = test.histories[row], test.targets[row]
-    return history[history >= 0], targets[targets >= 0]
+def _seen_at_test(split: Split, data: Interactions, code: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """A user's code as the model may look it up (-1: nothing learnt of them), history, and held-out items."""
+    import numpy as np
+
+    for part in (split.test,) if split.valid.known else (split.test, split.valid):
+        for row in np.flatnonzero(part.users == code):
+            history, targets = part.histories[row], part.targets[row]
+            return int(part.model_users[row]), history[history >= 0], targets[targets >= 0]
+    return code, data.history(code), data.item[:0]
 
 
 def _event_rows(data: Interactions, code: int, history: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,8 +28,11 @@ class People:
     def needs(self) -> tuple[Recipe, ...]:
         return (self.data,)
 
-    def run(self, get: Get, progress: Progress) -> pd.DataFrame:
-        """Columns user, events, popularity (mean popularity percentile of the items, 0..1), traits, and attributes."""
+    def run(self, get: Get, progress: Progress) -> dict[str, list[Any]]:
+        """Columns user, events, popularity (mean popularity percentile of the items, 0..1), traits, and attributes.
+
+        Plain lists, so that the app can show and search them without pandas.
+        """
         import numpy as np
         import pandas as pd
 
@@ -41,7 +45,7 @@ class People:
         table["traits"] = _traits(events, popularity)
         for column in data.users.columns.drop("id"):
             table[column] = data.users[column].astype(str)
-        return table
+        return columns(table)
 
 
 def _traits(events: Any, popularity: Any) -> list[str]:
@@ -55,6 +59,25 @@ def _traits(events: Any, popularity: Any) -> list[str]:
     return [", ".join(name for name, flag in columns.items() if flag[u]) for u in range(len(events))]
 
 
+def with_trait(people: Mapping[str, Sequence[Any]], trait: str) -> list[str]:
+    """The ids of users with a trait; all for `any`."""
+    pairs = zip(people["user"], people["traits"], strict=True)
+    return [user for user, own in pairs if trait == "any" or trait in own.split(", ")]
+
+
+def draw_user(people: Mapping[str, Sequence[Any]], trait: str, seed: int) -> str | None:
+    """A random user with a trait: the same seed draws the same user."""
+    import numpy as np
+
+    among = with_trait(people, trait)
+    return among[int(np.random.default_rng(seed).integers(len(among)))] if among else None
+
+
+def columns(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Column -> plain values, None where one is missing."""
+    return {str(name): table[name].astype(object).where(table[name].notna(), None).tolist() for name in table}
+
+
 @dataclass(frozen=True)
 class Items:
     """The items of a data set: item, title, year, genres, popularity (events)."""
@@ -66,11 +89,11 @@ class Items:
     def needs(self) -> tuple[Recipe, ...]:
         return (self.data,)
 
-    def run(self, get: Get, progress: Progress) -> pd.DataFrame:
+    def run(self, get: Get, progress: Progress) -> dict[str, list[Any]]:
         import pandas as pd
 
         data = get(self.data)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "item": data.items["id"].astype(str),
                 "title": data.items["title"].astype(str),
@@ -79,6 +102,7 @@ class Items:
                 "popularity": data.popularity,
             }
         )
+        return columns(table)
 
 
 @dataclass(frozen=True)

@@ -208,3 +208,15 @@ def footer(parts: Mapping[str, tuple[str, str]]) -> str:
         )
         + "</div>"
     )
+
+
+def table(rows: Sequence[Mapping[str, str]], caption: str) -> str:
+    """A small table of texts; the columns are those of the first row."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{attribute(name)}</th>' for name in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{html(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
+    return (
+        f'<div class="rx"><table class="rx-table" aria-label="{attribute(caption)}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

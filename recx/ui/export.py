@@ -2,92 +2,68 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from recx.recipes._recipe import versions
+from recx.recipes.explain import Explain
 from recx.recipes.recommend import Recommend
 from recx.ui import fetch
+from recx.ui.case import Case, explain_recipe, person_of
 from recx.ui.state import view
-
-if TYPE_CHECKING:
-    from recx.ui.case import Case
+from recx.ui.view import View
 
 
 def buttons(this: Case) -> None:
-    """Three downloads."""
+    """Three downloads. The files are made in a thread without a session, so the questions are put together here."""
     now = view()
     name = f"{now.dataset}-{now.model}-{now.person[0] or 'new'}"
-    st.download_button(
-        "Whole case (JSON)",
-        lambda: as_json(this),
-        f"{name}.json",
-        "application/json",
-        on_click="ignore",
-        width="stretch",
-    )
-    st.download_button(
-        "Recommendations (CSV)",
-        lambda: lists_csv(this),
-        f"{name}-list.csv",
-        "text/csv",
-        on_click="ignore",
-        width="stretch",
-    )
-    st.download_button(
-        "Explanations (CSV)",
-        lambda: explanations_csv(this),
-        f"{name}-explanations.csv",
-        "text/csv",
-        on_click="ignore",
-        width="stretch",
-    )
+    asked = [explain_recipe(this, one) for one in this.explainers if this.chosen]
+    _button("Whole case (JSON)", lambda: as_json(this, now, asked), f"{name}.json", "application/json")
+    _button("Recommendations (CSV)", lambda: as_csv(this.base["items"]), f"{name}-list.csv", "text/csv")
+    _button("Explanations (CSV)", lambda: as_csv(answers(asked)), f"{name}-explanations.csv", "text/csv")
 
 
-def explained(this: Case) -> list[dict[str, Any]]:
+def answers(asked: Sequence[Explain]) -> list[dict[str, Any]]:
     """The explanations that are at hand."""
-    from recx.ui.case import explain_recipe
-
-    stored = [fetch.peek(explain_recipe(this, name)) for name in this.explainers if this.target]
-    return [found[0].as_dict() for found in stored if found]
+    return [found[0].as_dict() for found in map(fetch.peek, asked) if found]
 
 
-def as_json(this: Case) -> str:
+def _button(label: str, make: Callable[[], str], name: str, kind: str) -> None:
+    st.download_button(label, make, name, kind, on_click="ignore", width="stretch")
+
+
+def as_json(this: Case, now: View, asked: Sequence[Explain]) -> str:
     """View, versions, history, list, what-if list, explanations."""
-    from recx.ui.case import person_of
-
-    now = view()
     what_if = fetch.get(Recommend(this.fit, (person_of(*now.person, now.off),), now.k)).result if now.off else None
     case = {
         "view": asdict(now),
         "versions": versions(this.fit),
         "case": dict(this.base),
         "what_if": what_if[0]["items"] if what_if else None,
-        "explanations": explained(this),
+        "explanations": answers(asked),
     }
     return json.dumps(case, indent=1, ensure_ascii=False, default=str)
 
 
-def lists_csv(this: Case) -> str:
-    """The recommendations, one row each."""
-    return guarded(pd.DataFrame(this.base["items"])).to_csv(index=False)
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line per row; lists are JSON text; empty where there is no value."""
+    out = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    return out.getvalue()
 
 
-def explanations_csv(this: Case) -> str:
-    """The explanations, one row each; lists are JSON text."""
-    rows = [
-        {k: json.dumps(v, ensure_ascii=False) if isinstance(v, (tuple, list, dict)) else v for k, v in row.items()}
-        for row in explained(this)
-    ]
-    return guarded(pd.DataFrame(rows)).to_csv(index=False)
-
-
-def guarded(table: pd.DataFrame) -> pd.DataFrame:
+def _cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    return table.map(
-        lambda value: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value[:1] else value
-    )
+    if isinstance(value, (tuple, list, dict)):
+        return json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if isinstance(value, str) and value[:1] and value[:1] in "=+-@\t\r" else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class Outcome:
     error: str = ""
 
 
+def moment() -> contextlib.AbstractContextManager[None]:
+    """While a page is drawn, code and data are looked at once, not once per question."""
+    return engine().store.one_moment()
+
+
 def get(recipe: Any, title: str = "", wait: float = WAIT) -> Outcome:
     """What there is for a recipe now. Never raises for a mistake of the user or an absent engine."""
     try:
@@ -55,14 +61,27 @@ def result(recipe: Any, title: str, key: str) -> Any | None:
     return outcome.result
 
 
-def panel(recipe: Any, draw: Callable[[Any], None], *, key: str, title: str, parallel: bool = True) -> None:
-    """A part of the page that fetches its own result beside the others, and polls while a job makes it."""
+def panel(
+    recipe: Any,
+    draw: Callable[[Any], None],
+    *,
+    key: str,
+    title: str,
+    parallel: bool = True,
+    below: Callable[[], None] | None = None,
+) -> None:
+    """A part of the page that fetches its own result beside the others, and polls while a job makes it.
+
+    `below` draws what stands under the result, and under a failure too.
+    """
 
     @st.fragment(parallel=parallel)
     def body() -> None:
         found = result(recipe, title, key)
         if found is not None:
             draw(found)
+        if below is not None:
+            below()
 
     body()
 

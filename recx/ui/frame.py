@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from recx.engine import catalogue
 from recx.recipes import _build
 from recx.recipes._recipe import versions
 from recx.recipes.fit import Fit
-from recx.ui import cards, text
-from recx.ui.state import change, control, view
+from recx.ui import cards, settings, text
+from recx.ui.state import control, view
 from recx.ui.words import tell
 
+LOOK_SECONDS = 5.0
+"""How often a changed file of the code is looked for: it takes milliseconds, and a page asks dozens of times."""
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
@@ -30,9 +33,10 @@ def style() -> None:
     """The house style, with the two colours of verdicts for light or dark."""
     dark = getattr(st.context.theme, "type", None) == "dark"
     accent, yes, no = ("#93A0FF", "#3CC79A", "#F08A4B") if dark else ("#4353C4", "#00805A", "#BF4A14")
+    on_accent = "#14171E" if dark else "#FFFFFF"
     css = (ASSETS / "recx.css").read_text(
         encoding="utf-8"
-    ) + f":root{{--rx-accent:{accent};--rx-yes:{yes};--rx-no:{no}}}"
+    ) + f":root{{--rx-accent:{accent};--rx-on-accent:{on_accent};--rx-yes:{yes};--rx-no:{no}}}"
     if presenter():
         css += (ASSETS / "presenter.css").read_text(encoding="utf-8")
     st.html(f"<style>{css}</style>")
@@ -43,9 +47,14 @@ def _catalogue(path: str) -> catalogue.Catalogue:
     return catalogue.read()
 
 
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _path(moment: int) -> str:
+    return str(catalogue.path_now())
+
+
 def forms() -> catalogue.Catalogue:
-    """The forms of all that was discovered, for this version of the code."""
-    return _catalogue(str(catalogue.path_now()))
+    """The forms of all that was discovered, for the version of the code of some seconds ago."""
+    return _catalogue(_path(int(time.monotonic() / LOOK_SECONDS)))
 
 
 def fit_of(model: str, settings: tuple[tuple[str, Any], ...], seed: int) -> Fit:
@@ -78,10 +87,12 @@ def selectors() -> None:
     control(st.slider, "List length k", 1, 50, field="k", help=tell("k")) if view().k <= 50 else control(
         st.number_input, "List length k", 1, 1000, field="k", help=tell("k")
     )
-    with st.expander("Model settings and seed", icon=":material/tune:"):
-        _settings(known.form_of("models", view().model))
-        control(st.number_input, "Seed", 0, 2**31 - 1, field="seed", help=tell("seed"))
-        control(st.selectbox, "Split", known.names("data.splits"), field="split", help=tell("split"))
+    more = st.expander("Model settings and seed", icon=":material/tune:", key="more_settings", on_change="rerun")
+    if more.open:
+        with more:
+            settings.model_settings(known.form_of("models", view().model))
+            control(st.number_input, "Seed", 0, 2**31 - 1, field="seed", help=tell("seed"))
+            control(st.selectbox, "Split", known.names("data.splits"), field="split", help=tell("split"))
 
 
 def _data_label(name: str) -> str:
@@ -104,44 +115,6 @@ def _models_help(known: catalogue.Catalogue) -> str:
     return "\n".join([tell("model"), "", *lines])
 
 
-def _settings(form: dict[str, Any]) -> None:
-    """One field per parameter; changes are applied together."""
-    now = dict(view().settings)
-    words = {}
-    with st.form("settings", border=False):
-        for row in form["parameters"]:
-            unit = f" ({row['unit']})" if row.get("unit") else ""
-            value = now.get(row["name"], row["default"])
-            label, help_text, key = (
-                text.md(row["name"]) + unit,
-                text.md(row["text"]),
-                f"set_{form['name']}_{row['name']}_{value}",
-            )
-            if row.get("choices"):
-                words[row["name"]] = st.selectbox(
-                    label, row["choices"], index=list(row["choices"]).index(value), help=help_text, key=key
-                )
-            elif row["type"] == "bool":
-                words[row["name"]] = st.toggle(label, value, help=help_text, key=key)
-            else:
-                words[row["name"]] = st.text_input(label, str(value), help=help_text, key=key)
-        if not form["parameters"]:
-            st.caption("This model has no settings.")
-        if st.form_submit_button("Apply", disabled=not form["parameters"]):
-            _apply(form, words)
-
-
-def _apply(form: dict[str, Any], words: dict[str, Any]) -> None:
-    from recx.core.recipe import clean
-
-    try:
-        change(settings=clean(form["name"], form["parameters"], words))
-    except BadInput as error:
-        st.error(text.md(error), icon=":material/error:")
-    else:
-        st.rerun()
-
-
 def footer() -> None:
     """Where every number on the page comes from."""
     now = view()
@@ -151,13 +124,13 @@ def footer() -> None:
     except (BadInput, OSError) as error:
         st.html(cards.footer({"data": (now.dataset, ""), "model": (str(error), "")}))
         return
-    settings = ", ".join(f"{name}={value}" for name, value in now.settings) or "defaults"
+    own = settings.changed_words(now.settings) or "defaults"
     data = next(iter(stamp["data"].values()), "")
     st.html(
         cards.footer(
             {
                 "data": (f"{now.dataset}, split {now.split}", data[:12]),
-                "model": (f"{now.model} ({settings}, seed {now.seed})", ""),
+                "model": (f"{now.model} ({own}, seed {now.seed})", ""),
                 "code": ("", stamp["code"][:12]),
             }
         )

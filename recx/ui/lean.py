@@ -6,8 +6,6 @@ import ctypes
 import sys
 import time
 
-import pyarrow
-
 ARENA_MAX = -8
 """glibc's `M_ARENA_MAX`: how many heaps the threads of a process share."""
 EVERY = 5.0
@@ -27,14 +25,21 @@ def _libc() -> ctypes.CDLL | None:
 LIBC = _libc()
 if LIBC is not None:
     LIBC.mallopt(ARENA_MAX, 2)
-pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-pyarrow.set_cpu_count(1)
-pyarrow.set_io_thread_count(1)
 
 
 def tidy() -> None:
     """Give free memory back to the system, at most every few seconds; does nothing where the C library cannot."""
     global _last
+    _small_arrow()
     if LIBC is not None and time.monotonic() - _last > EVERY:
         _last = time.monotonic()
         LIBC.malloc_trim(0)
+
+
+def _small_arrow() -> None:
+    """If something loaded pyarrow: one thread, and memory that can be given back."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None and arrow.cpu_count() > 1:
+        arrow.set_memory_pool(arrow.system_memory_pool())
+        arrow.set_cpu_count(1)
+        arrow.set_io_thread_count(1)

@@ -52,6 +52,12 @@ def named(title: Any, year: Any = None) -> str:
     return text if year in (None, "") or year != year or f"({year})" in text else f"{text} ({year})"
 
 
+def brief(value: Any, most: int = 90) -> str:
+    """Text cut to `most` characters, for a label that has the whole elsewhere. Not escaped."""
+    text = clean(value)
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def number(value: Any, digits: int = 4) -> str:
     """A number for reading: 1,234, 0.1235, 1.2e-05; a dash where there is none."""
     if value is None or (isinstance(value, float) and value != value):

@@ -12,6 +12,8 @@ from recx.core.errors import BadInput, unknown
 WHO = ("user", "new", "item")
 TRAITS = ("any", "heavy", "light", "niche", "mainstream")
 Query = dict[str, list[str]]
+Pairs = tuple[tuple[str, Any], ...]
+"""Settings that differ from the defaults: (field, value)."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Pin:
     """A case kept for comparison: a model with its settings, and a person."""
 
     model: str
-    settings: tuple[tuple[str, Any], ...] = ()
+    settings: Pairs = ()
     seed: int = 0
     user: str = ""
     history: tuple[str, ...] = ()
@@ -36,7 +38,7 @@ class View:
     dataset: str = "planted"
     split: str = "leave-one-out"
     model: str = "ease"
-    settings: tuple[tuple[str, Any], ...] = ()
+    settings: Pairs = ()
     seed: int = 0
     k: int = 10
     who: str = "user"
@@ -47,6 +49,7 @@ class View:
     draw: int = 0
     target: str = ""
     explainers: tuple[str, ...] = ()
+    explainer_settings: tuple[tuple[str, Pairs], ...] = ()
     off: tuple[str, ...] = ()
     whynot: str = ""
     pin: Pin | None = None
@@ -66,6 +69,15 @@ class View:
             new = replace(new, target=values.get("target", ""), off=values.get("off", ()))
         return new
 
+    def settings_of(self, explainer: str) -> Pairs:
+        """The settings of an explainer that differ from its defaults."""
+        return dict(self.explainer_settings).get(explainer, ())
+
+    def with_settings(self, explainer: str, pairs: Pairs) -> tuple[tuple[str, Pairs], ...]:
+        """`explainer_settings` with those of one explainer replaced."""
+        new = dict(self.explainer_settings) | {explainer: pairs}
+        return tuple(sorted((name, own) for name, own in new.items() if own))
+
     @property
     def person(self) -> tuple[str, tuple[str, ...]]:
         """The user id, or the typed titles: one of the two is empty."""
@@ -84,9 +96,13 @@ def settings_of(form: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) ->
 
 def to_query(view: View, catalogue: Any) -> Query:
     """The parameters of the link, every one written."""
-    query = {
-        field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in ("settings", "pin")
-    }
+    apart = ("settings", "explainer_settings", "pin")
+    query = {field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in apart}
+    query["explainer_settings"] = [
+        f"{name}.{word}"
+        for name in view.explainers or catalogue.names("explainers")
+        for word in settings_of(catalogue.form_of("explainers", name), view.settings_of(name))
+    ] or [""]
     query["settings"] = settings_of(catalogue.form_of("models", view.model), view.settings) or [""]
     pin = view.pin
     query["pin"] = ["yes" if pin else "no"]
@@ -140,8 +156,12 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         off=many.get("off", ()),
         whynot=one.get("whynot", ""),
     )
-    settings = _settings(view.model, many.get("settings", ()), catalogue)
-    return replace(view, settings=settings, pin=_pin(one, many, catalogue))
+    return replace(
+        view,
+        settings=_settings("models", view.model, many.get("settings", ()), catalogue),
+        explainer_settings=_explainer_settings(many.get("explainer_settings", ()), catalogue),
+        pin=_pin(one, many, catalogue),
+    )
 
 
 def _pin(one: Mapping[str, str], many: Mapping[str, tuple[str, ...]], catalogue: Any) -> Pin | None:
@@ -151,18 +171,29 @@ def _pin(one: Mapping[str, str], many: Mapping[str, tuple[str, ...]], catalogue:
     user, history = one.get("pin_user", ""), many.get("pin_history", ())
     if bool(user) == bool(history):
         raise BadInput("the link pins a case without a person: it needs pin_user or pin_history, and not both.")
-    settings = _settings(model, many.get("pin_settings", ()), catalogue)
+    settings = _settings("models", model, many.get("pin_settings", ()), catalogue)
     return Pin(model, settings, _whole("pin_seed", one.get("pin_seed", "0"), 0, 2**31 - 1), user, history)
 
 
-def _settings(model: str, words: Sequence[str], catalogue: Any) -> tuple[tuple[str, Any], ...]:
+def _settings(kind: str, name: str, words: Sequence[str], catalogue: Any) -> Pairs:
     pairs = {}
     for word in words:
-        name, sign, value = word.partition("=")
+        field, sign, value = word.partition("=")
         if not sign:
             raise BadInput(f"settings={word!r} in the link is not field=value.")
-        pairs[name] = value
-    return recipe.clean(model, catalogue.form_of("models", model)["parameters"], pairs)
+        pairs[field] = value
+    return recipe.clean(name, catalogue.form_of(kind, name)["parameters"], pairs)
+
+
+def _explainer_settings(words: Sequence[str], catalogue: Any) -> tuple[tuple[str, Pairs], ...]:
+    own: dict[str, list[str]] = {}
+    for word in words:
+        name, dot, rest = word.partition(".")
+        if not dot:
+            raise BadInput(f"explainer_settings={word!r} in the link is not explainer.field=value.")
+        own.setdefault(_among("explainer", name, catalogue.names("explainers")), []).append(rest)
+    cleaned = ((name, _settings("explainers", name, rest, catalogue)) for name, rest in own.items())
+    return tuple(sorted((name, pairs) for name, pairs in cleaned if pairs))
 
 
 def _single(name: str, values: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ def test_an_absent_device_is_an_error_with_the_cure() -> None:
 
 
 def test_an_unknown_device_is_an_error_with_the_names() -> None:
-    for name in ("gpu", "", "cpus"):
+    for name in ("gpu", "", "cpus", "cuda:x", "cuda:-1", "cpu:"):
         with pytest.raises(BadInput, match="use auto, cpu, cuda or mps"):
             resolve(name)
 
@@ -38,3 +38,11 @@ def test_a_stream_is_its_seeds_and_leaves_the_global_one_alone(device: str) -> N
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_number_beyond_the_devices_there_are_is_an_error() -> None:
+    assert resolve("cpu:0").type == "cpu"
+    with pytest.raises(BadInput, match="'cpu:7' was asked for and this machine has 1 of that kind"):
+        resolve("cpu:7")
+    with pytest.raises(BadInput, match="'cuda:64' was asked for and this machine has"):
+        resolve("cuda:64")

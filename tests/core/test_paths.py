@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recx.core import paths
+from recx.core.errors import BadInput
 
 
 def test_home_is_made_where_recx_home_says(recx_home: Path) -> None:
@@ -41,3 +42,11 @@ def test_a_tilde_is_the_users_folder(recx_home: Path, monkeypatch: pytest.Monkey
 
 def test_shipped_results_lie_beside_the_package() -> None:
     assert paths.shipped_results() == Path(__file__).resolve().parents[2] / "results"
+
+
+def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "home"):
+        monkeypatch.setenv("RECX_HOME", str(folder))
+        with pytest.raises(BadInput, match=r"cannot be made .*set RECX_HOME"):
+            paths.home()

@@ -253,3 +253,13 @@ def test_any_ids_survive(load: Callable[..., Interactions], rows: list[tuple[str
             load(body)
     else:
         assert set(pairs(load(body))) == expected
+
+
+@pytest.mark.parametrize("separator", ["é", '"', "\n", "\r"])
+def test_a_separator_that_cannot_be_one_is_a_sentence(load: Callable[..., Interactions], separator: str) -> None:
+    with pytest.raises(BadInput, match="cannot separate columns"):
+        load("user,item\na,b\n", separator=separator)
+
+
+def test_a_separator_of_several_characters_is_taken(load: Callable[..., Interactions]) -> None:
+    assert pairs(load("user||item\na||b\n", separator="||")) == [("a", "b")]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import sqlite3
 import threading
 import time
 
@@ -157,3 +160,32 @@ def test_a_title_names_what_is_in_it():
 )
 def test_a_failure_is_one_sentence(error, said):
     assert _task.sentence(error) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full"),
+        (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), "The disk is full"),
+        (sqlite3.OperationalError("database or disk is full"), "The disk is full"),
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y cannot be written .*set RECX_HOME"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y cannot be written"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "cannot be written .*readonly"),
+        (sqlite3.DatabaseError("file is not a database"), "delete .*jobs.sqlite"),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), "not enough memory"),
+    ],
+)
+def test_what_the_machine_lacks_is_a_sentence_with_the_cure(error: Exception, says: str) -> None:
+    assert re.search(says, _task.machine_trouble(error))
+    assert _task.sentence(error) == _task.machine_trouble(error)
+
+
+def test_other_failures_are_not_blamed_on_the_machine() -> None:
+    for error in (
+        ValueError("x"),
+        FileNotFoundError(errno.ENOENT, "gone"),
+        sqlite3.OperationalError("database is locked"),
+    ):
+        assert _task.machine_trouble(error) == ""
+        assert _task.sentence(error).startswith("The computation failed")

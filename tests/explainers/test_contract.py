@@ -11,6 +11,7 @@ import torch
 from recx.core import registry
 from recx.explainers._check import check
 from recx.explainers._explanation import Finding
+from recx.explainers.minimal import Minimal
 from tests.explainers.conftest import columns_of, does, pairs_of, plain_rank, world_of
 
 QUICK = {"steps": 60, "max_calls": 300}
@@ -88,3 +89,26 @@ def test_the_verdict_is_what_a_plain_run_gives(explainer: Any, kind: str) -> Non
             assert does(world, r, t, named, k, finding.goal)
             smaller = [named - {c} for c in named] + [{c} for c in named if len(named) > 1]
             assert not any(does(world, r, t, subset, k, finding.goal) for subset in smaller if subset)
+
+
+def test_a_target_tied_at_the_edge_of_the_list_is_never_called_necessary(explainer: Any) -> None:
+    """Two items of the same score in the last place: by the strict count neither is in the list."""
+    world, k = world_of("ease"), 3
+    row, top = torch.tensor([0]), world.top_k(torch.tensor([0]), None, k + 1)[0][0]
+    world.scorer.weights[:, top[k]] = world.scorer.weights[:, top[k - 1]]
+    target = world.top_k(row, None, k)[0][:, -1]
+    findings = explainer.explain(world, row, target, k, seed=0)
+    verdict = check(world, row, target, k, findings)[0]
+    assert verdict.rank_before == k + 1
+    assert verdict.minimal is None
+
+
+def test_who_says_proved_is_not_believed_but_tried() -> None:
+    world, k = world_of("ease"), 3
+    row, target = pairs_of(world, k)
+    honest = Minimal(goal="necessary").explain(world, row, target, k)
+    p = next(p for p, finding in enumerate(honest) if finding.positions)
+    more = next(c for c in columns_of(world, int(row[p])) if c not in honest[p].positions)
+    bent = Finding(positions=(*honest[p].positions, more), proved=True)
+    assert does(world, int(row[p]), int(target[p]), set(bent.positions), k, "necessary")
+    assert check(world, row[p : p + 1], target[p : p + 1], k, [bent])[0].minimal == "not proved"

@@ -11,7 +11,7 @@ from sklearn.metrics import ndcg_score
 
 from recx.data.interactions import Heldout
 from recx.metrics import ranking
-from recx.metrics.evaluate import evaluate, per_case
+from recx.metrics.evaluate import chance, evaluate, per_case
 
 
 def test_a_perfect_list_scores_one_and_an_empty_one_zero() -> None:
@@ -59,6 +59,30 @@ def test_a_random_scorer_scores_chance() -> None:
     assert float(table["hr@10"].mean()) == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / n) ** 0.5)
     gain = sum(1 / np.log2(place + 1) for place in range(1, 11)) / 50
     assert float(table["ndcg@10"].mean()) == pytest.approx(gain, abs=4 * 0.3 / n**0.5)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 50])
+@pytest.mark.parametrize("metric", ["hr", "recall", "ndcg"])
+def test_chance_is_what_a_random_scorer_reaches(metric: str, k: int) -> None:
+    """3 targets, one of them seen before and one cell empty, among 57 or 12 candidates; 4 standard errors."""
+    n = 20_000
+    for n_items, seen in ((60, 3), (15, 3)):
+        scores = torch.rand(n, n_items, generator=torch.Generator().manual_seed(1))
+        histories = np.tile([-1, *range(seen), 0], (n, 1))
+        cases = Heldout(np.arange(n), histories, np.tile([-1, 5, 7, 1], (n, 1)))
+        name = f"{metric}@{k}"
+        drawn = per_case(Made(scores), cases, names=(name,))[name].double()
+        place = min(k, n_items)
+        exact = ranking.by_chance(metric, torch.tensor([n_items - seen]), torch.tensor([2]), torch.tensor([3]), place)
+        assert float(exact) == pytest.approx(float(drawn.mean()), abs=4 * float(drawn.std()) / n**0.5 + 1e-6)
+
+
+def test_chance_of_one_target_is_k_over_the_candidates() -> None:
+    cases = Heldout(np.arange(2), np.array([[0, 1, 2], [-1, 4, 4]]), np.array([[9], [9]]))
+    assert chance(cases, 100)["hr@10"] == pytest.approx((10 / 97 + 10 / 99) / 2)
+    assert chance(cases, 100)["recall@20"] == pytest.approx((20 / 97 + 20 / 99) / 2)
+    assert chance(cases, 12)["hr@10"] == pytest.approx((1 + 10 / 11) / 2)
+    assert set(chance(cases, 100)) == set(evaluate(Made(torch.rand(2, 100)), cases))
 
 
 def test_seen_items_are_out_and_ties_do_not_favour_the_target() -> None:

@@ -82,3 +82,8 @@ def test_numbers_and_times_read_well() -> None:
     assert [text.seconds(v) for v in (0.008, 1.24, 200, 7500)] == ["8 ms", "1.2 s", "3 min 20 s", "2 h 5 min"]
     assert [text.plural(1, "item"), text.plural(2000, "item")] == ["1 item", "2,000 items"]
     assert [text.signed(0.25), text.signed(-2.0)] == ["+0.25", "−2"]
+
+
+def test_a_long_title_is_cut_for_a_label() -> None:
+    assert text.brief("x" * 90) == "x" * 90
+    assert text.brief("word " * 40, 12) == "word word w…"

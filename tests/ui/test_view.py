@@ -36,7 +36,7 @@ class Forms:
             "high": None,
             "choices": None,
         }
-        return {"name": name, "title": name, "parameters": [row] if name == "ease" else []}
+        return {"name": name, "title": name, "parameters": [row] if name in ("ease", "minimal") else []}
 
 
 VIEWS = [
@@ -51,6 +51,7 @@ VIEWS = [
         user="12",
         target="a,b&c=d #é",
         explainers=("minimal",),
+        explainer_settings=(("minimal", (("l2", 7.0),)),),
         off=("50", "x y"),
         whynot="9",
         pin=Pin("sasrec", (), 3, "7"),
@@ -69,6 +70,7 @@ def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
     query = to_query(View(), Forms())
     assert set(query) == {field.name for field in fields(View)}
     assert query["settings"] == ["l2=250.0"]
+    assert query["explainer_settings"] == ["minimal.l2=250.0"]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,10 @@ def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
         ("settings", "l3=1", "l3"),
         ("settings", "l2", "field=value"),
         ("settings", "l2=much", "l2"),
+        ("explainer_settings", "minimal", "explainer.field=value"),
+        ("explainer_settings", "oracle.l2=1", "explainer"),
+        ("explainer_settings", "minimal.l9=1", "l9"),
+        ("explainer_settings", "minimal.l2=-1", "l2"),
         ("who", "me", "who"),
         ("trait", "odd", "trait"),
         ("modle", "ease", "model"),

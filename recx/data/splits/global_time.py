@@ -50,6 +50,6 @@ def _clock(data: Interactions) -> np.ndarray:
         raise BadInput(f"{data.name} has no times: use leave-one-out or random instead of global-time.")
     unknown = int((data.time < 0).sum())
     if unknown:
-        cure = "set known_times=true of the data set" if data.name == "ml-1m" else "use leave-one-out"
+        cure = "--set ml-1m.known_times=true" if data.name == "ml-1m" else "use leave-one-out"
         raise BadInput(f"{data.name} has {unknown:,} events of unknown time, which global-time cannot place: {cure}.")
     return data.time
