@@ -40,7 +40,9 @@ class Minimal:
         "both: removing it takes the item out and alone it recommends it; necessary: the first only",
         choices=("both", "necessary"),
     )
-    max_calls: int = param(2000, "Most runs of the recommender for one pair", unit="runs", low=10, high=10_000_000)
+    max_calls: int = param(
+        2000, "Runs of the recommender for one pair, about; more give more proof", unit="runs", low=10, high=10_000_000
+    )
     chunk: int = param(256, "Sets tried in one batch", unit="sets", low=1, high=100_000)
     paper: ClassVar[str] = "ours; compare GECE (2508.03606)"
     needs_of_world: ClassVar[frozenset[str]] = frozenset()

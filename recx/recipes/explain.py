@@ -138,7 +138,12 @@ class Explain:
             seconds=round(finding.seconds, 6),
             searched=finding.searched,
             sentence=sentence(
-                titles, own["title"], self.k, verdict.rank_after, necessary, finding.searched, self._verb()
+                titles,
+                own["title"],
+                self.k,
+                (verdict.rank_before, verdict.rank_after),
+                finding.searched,
+                self._verb(),
             ),
         )
 
@@ -147,18 +152,20 @@ def sentence(
     titles: tuple[str, ...],
     target: str,
     k: int,
-    rank_after: int | None,
-    necessary: bool | None,
+    ranks: tuple[int, int | None],
     searched: str,
     verb: str = "chosen",
 ) -> str:
-    """The finding in words; it claims only what the check found."""
+    """The finding in words; it claims only what the check found. `ranks`: with the named items, and without."""
     if not titles:
         return f"No reason found for {target}: {searched}."
     named = titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
-    if necessary:
+    before, after = ranks
+    if before > k:
+        return f"{target} ties with others at the end of the top {k}: without {named} it is in place {after}."
+    if after is not None and after > k:
         return f"Had you not {verb} {named}, {target} would not be recommended."
-    return f"Without {named}, {target} would still be recommended, in place {rank_after} of the top {k}."
+    return f"Without {named}, {target} would still be recommended, in place {after} of the top {k}."
 
 
 def _checked(world: Any, row: Any, target: Any, k: int, findings: list[Finding]) -> list[Verdict]:
