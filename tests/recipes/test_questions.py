@@ -213,13 +213,3 @@ def test_an_item_without_year_or_genre_is_shown_without_them() -> None:
     row = data.item_rows[data.item_code("267")]
     assert row["title"] == "unknown"
     assert row["year"] is None
-
-
-def test_a_tie_at_the_end_of_the_list_is_said_and_nothing_is_claimed() -> None:
-    """Two items of a list of 2 score the same as a third: by the strict count none of the tied is in the list."""
-    from recx.recipes.explain import sentence
-
-    said = sentence(("A",), "B", 20, (21, 21), "", "chosen")
-    assert said == "B ties with others at the end of the top 20: without A it is in place 21."
-    assert sentence(("A",), "B", 5, (2, 9), "") == "Had you not chosen A, B would not be recommended."
-    assert sentence(("A", "C"), "B", 5, (2, 4), "").endswith("B would still be recommended, in place 4 of the top 5.")
