@@ -103,11 +103,12 @@ def gpus() -> list[str]:
 def worker_plan() -> dict[str, tuple[dict[str, float], dict[str, str]]]:
     """Name -> (resources, environment) of the workers: two for the CPU, one more for each GPU.
 
+    The interactive worker answers two questions at a time: one slow explanation does not hold up the next click.
     With a GPU, quick questions share the first one; fits go to the GPU's own worker.
     """
     found = gpus()
     plan: dict[str, tuple[dict[str, float], dict[str, str]]] = {
-        "interactive": ({"interactive": 1}, {"CUDA_VISIBLE_DEVICES": found[0]} if found else {}),
+        "interactive": ({"interactive": 2}, {"CUDA_VISIBLE_DEVICES": found[0]} if found else {}),
         "batch": ({"batch": 1}, {"CUDA_VISIBLE_DEVICES": ""}),
     }
     return plan | {f"gpu-{one}": ({"GPU": 1}, {"CUDA_VISIBLE_DEVICES": one}) for one in found}
@@ -181,7 +182,7 @@ def _nanny(scheduler: Scheduler, name: str, resources: dict[str, float], env: di
     folder.mkdir(exist_ok=True)
     return Nanny(
         scheduler.address,
-        nthreads=1,
+        nthreads=int(resources.get("interactive", 1)),
         name=name,
         resources=resources,
         env=env,

@@ -65,3 +65,18 @@ class ProbeQuick:
 
     def run(self, get: Get, progress: Progress) -> dict[str, Any]:
         return {"twice": 2 * get(self.of)["steps"], "pid": os.getpid()}
+
+
+@dataclass(frozen=True)
+class ProbeLong:
+    """A question that takes its time, as an explanation learnt by gradient does."""
+
+    as_long_as: Probe = Probe()
+    keep: ClassVar[str] = "disk"
+    lane: ClassVar[str] = "interactive"
+
+    def needs(self) -> tuple[Recipe, ...]:
+        return ()
+
+    def run(self, get: Get, progress: Progress) -> dict[str, Any]:
+        return self.as_long_as.run(get, progress)

@@ -13,7 +13,7 @@ import pytest
 
 from recx.core.errors import BadInput
 from recx.engine.client import Answer, Engine
-from recx.engine.probe import Probe, ProbeQuick, ProbeSum
+from recx.engine.probe import Probe, ProbeLong, ProbeQuick, ProbeSum
 from recx.engine.serve import stop_engine
 
 PATIENCE = 90.0
@@ -105,6 +105,16 @@ def test_progress_is_seen_while_it_waits_and_while_it_runs(engine):
 def test_a_short_question_does_not_wait_behind_a_long_job(engine):
     engine.ask(Probe("ready"), wait=PATIENCE)
     slow = engine.ask(Probe("slow", 200, 0.1), wait=0.0).job
+    until(lambda: engine.job(slow.key).state == "running")
+    assert engine.ask(ProbeQuick(Probe("ready")), wait=10.0).result["twice"] == 2
+    assert engine.job(slow.key).state == "running"
+    engine.cancel(slow.key)
+    assert ended(engine, slow.key).state == "cancelled"
+
+
+def test_a_slow_question_does_not_hold_up_the_next_one(engine):
+    engine.ask(Probe("ready"), wait=PATIENCE)
+    slow = engine.ask(ProbeLong(Probe("slow question", 600, 0.1)), wait=0.0).job
     until(lambda: engine.job(slow.key).state == "running")
     assert engine.ask(ProbeQuick(Probe("ready")), wait=10.0).result["twice"] == 2
     assert engine.job(slow.key).state == "running"
