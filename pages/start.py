@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import cards, frame, text
+from recx.ui import cards, frame, measured, text
 from recx.ui.view import View
 from recx.ui.words import TERMS
 
@@ -69,6 +69,8 @@ with right:
         "still go together in the data.\n"
         "- A set that is *necessary* need not be the only one: several sets can each be needed."
     )
+measured.shown()
+
 known = frame.forms()
 st.subheader("What is built in", anchor=False)
 for kind, label in (("models", "Models"), ("explainers", "Explainers")):

@@ -16,12 +16,12 @@ def files(study: str | None = None) -> list[Path]:
     return [path for path in found if study is None or path.stem == study or path.stem.startswith(f"{study}-")]
 
 
-def table(path: Path) -> Any:
-    """One table as a DataFrame. Raises BadInput when the file is damaged."""
-    import pandas as pd
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of one table as plain values, read without pandas. Raises BadInput when the file is damaged."""
+    from pyarrow.parquet import ParquetFile
 
     try:
-        return pd.read_parquet(path)
+        return list(ParquetFile(path).read().to_pylist())
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} is damaged: restore it from the repository ({str(error).splitlines()[0]}).") from None
 
@@ -43,7 +43,7 @@ def keep(name: str, frame: Any, about: dict[str, Any]) -> Path:
 
 def read(study: str | None = None) -> list[dict[str, Any]]:
     """One dict per stored table: file, rows (plain values), provenance."""
-    return [{"file": path.name, "rows": records(table(path)), "provenance": provenance(path)} for path in files(study)]
+    return [{"file": path.name, "rows": rows_of(path), "provenance": provenance(path)} for path in files(study)]
 
 
 def records(frame: Any) -> list[dict[str, Any]]:
