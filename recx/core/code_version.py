@@ -6,9 +6,12 @@ import ast
 import functools
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+_PARSING = threading.Lock()
+"""Two threads that parse at once can break CPython 3.11's parser ("AST constructor recursion depth mismatch")."""
 
 
 def code_version(*modules: str) -> str:
@@ -45,7 +48,8 @@ def _path(module: str) -> str:
 @functools.cache
 def _parsed(path: str, _mtime_ns: int) -> tuple[str, tuple[str, ...]]:
     """The hash of a file's docstring-free syntax tree, and the recx names it imports."""
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    with _PARSING:
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:

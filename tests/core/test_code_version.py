@@ -100,3 +100,16 @@ def test_order_of_the_modules_does_not_matter() -> None:
     assert real.code_version("recx.core.paths", "recx.core.errors") == real.code_version(
         "recx.core.errors", "recx.core.paths"
     )
+
+
+def test_threads_that_ask_at_once_get_the_same_version() -> None:
+    """CPython 3.11 raises SystemError when several threads build syntax trees at once; caches are emptied between."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from recx.core import code_version as module
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            module._parsed.cache_clear()
+            found = set(pool.map(lambda _: module.code_version("recx.recipes.explain"), range(16)))
+            assert len(found) == 1
