@@ -105,3 +105,17 @@ def test_a_new_model_changes_no_key(checkout: Path) -> None:
     before = keys_in(checkout, "ease")
     (checkout / "recx" / "models" / "brand_new.py").write_text("from recx.models import ease\n", "utf-8")
     assert keys_in(checkout, "ease") == before
+
+
+def test_other_data_under_the_same_name_have_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders that both hold `ml-100k`, one rating apart: an answer about one is no answer about the other."""
+    keys = []
+    for rating in ("3", "4"):
+        folder = tmp_path / rating / "ml-100k"
+        folder.mkdir(parents=True)
+        for name in ("u.item", "u.user", "u.genre"):
+            (folder / name).write_text("")
+        (folder / "u.data").write_text(f"1\t1\t{rating}\t880000000\n")
+        monkeypatch.setenv("RECX_DATA", str(tmp_path / rating))
+        keys.append(key(Data(Named("data.sources", "ml-100k"))))
+    assert keys[0] != keys[1]
