@@ -144,11 +144,13 @@ def pad(lists: list[np.ndarray]) -> np.ndarray:
     return windows(values, np.concatenate([[0], stop[:-1]]).astype(np.int64)[: len(lists)], stop)
 
 
-def windows(values: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """int64[B, L]: `values[start[b]:stop[b]]` as rows, right-aligned, PAD on the left; L is at least 1."""
+def windows(
+    values: np.ndarray, start: np.ndarray, stop: np.ndarray, fill: float = PAD, dtype: type = np.int64
+) -> np.ndarray:
+    """dtype[B, L]: `values[start[b]:stop[b]]` as rows, right-aligned, `fill` on the left; L is at least 1."""
     length = stop - start
     width = max(int(length.max(initial=0)), 1)
-    out = np.full((len(length), width), PAD, np.int64)
+    out: np.ndarray = np.full((len(length), width), fill, dtype)
     row = np.repeat(np.arange(len(length)), length)
     within = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
     out[row, width - length[row] + within] = values[start[row] + within]
@@ -160,13 +162,15 @@ class Heldout:
     """Cases a model is asked about: `users` int64[B], `histories` int64[B, L] (padded), `targets` int64[B, T] (padded).
 
     `users` are codes of the data. `known` says whether the training part holds events of them; a model is given their
-    codes only then (`model_users`).
+    codes only then (`model_users`). `ratings` float32[B, T], NaN-padded, are those of the targets, where the data has
+    any.
     """
 
     users: np.ndarray
     histories: np.ndarray
     targets: np.ndarray
     known: bool = True
+    ratings: np.ndarray | None = None
 
     @property
     def model_users(self) -> np.ndarray:

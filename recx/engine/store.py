@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from recx.core import paths
-from recx.core.progress import Progress, part_of, quiet
+from recx.core.progress import Progress, part_of, quiet, with_scratch
 from recx.core.recipe import canonical, rebuild
 from recx.engine._codecs import CODECS, codec_of
 from recx.engine._memory import Memory
@@ -156,7 +156,7 @@ class Store:
         for row in self.entries():
             if everything or _outdated(row):
                 removed += self.remove(row["key"])
-        for folder in (self.root / "tmp", self.root / "quarantine"):
+        for folder in (self.root / "tmp", self.root / "quarantine", self.root / "partial"):
             for path in folder.glob("*"):
                 removed += self._leftover(path)
         return {"removed": removed, "freed_bytes": before - self.size()}
@@ -182,10 +182,11 @@ class Store:
             return result
 
     def _compute_stored(self, key: str, recipe: Any, progress: Progress) -> Any:
-        start = time.perf_counter()
-        result = _run(recipe, self.get, progress)
+        start, partial = time.perf_counter(), self.root / "partial" / key
+        result = _run(recipe, self.get, with_scratch(progress, partial))
         name = codec_of(result)
         self._write(key, recipe, name, result, time.perf_counter() - start)
+        shutil.rmtree(partial, ignore_errors=True)
         if name != "scorer":  # so that a first answer equals a stored one to the last type
             result = CODECS[name].read(self._folder(key), "auto")
         self.memory.put(_slot(key, recipe), result)

@@ -49,3 +49,28 @@ def by_chance(
     gain = 1.0 / torch.log2(torch.arange(2, k + 2, device=n.device, dtype=torch.float64))
     total = torch.cat([gain.new_zeros(1), gain.cumsum(0)])
     return total[s.long()] * each / total[relevant.clamp(1, k)]
+
+
+def by_sampling(
+    rank: torch.Tensor, candidates: torch.Tensor, negatives: int, k: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """HR@k and NDCG@k Float[B] of one target among `negatives` random candidates, exactly averaged over the draws.
+
+    Long[B]: full `rank` (1-based) among `candidates`. The number of drawn candidates that beat the target is
+    hypergeometric: m of n - 1 others are drawn, r - 1 of which are better. No draw is made, so there is no noise.
+    """
+    others, better = candidates.double()[:, None] - 1, rank.double()[:, None] - 1
+    drawn = others.clamp_max(negatives)
+    ahead = torch.arange(k, device=rank.device, dtype=torch.float64)[None, :]
+    ways = _log_choose(better, ahead) + _log_choose(others - better, drawn - ahead) - _log_choose(others, drawn)
+    probability = ways.exp()
+    return probability.sum(1), (probability / torch.log2(ahead + 2)).sum(1)
+
+
+def _log_choose(n: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+    """Logarithm of the number of ways to choose m of n; minus infinity where there is none."""
+    n, m = torch.broadcast_tensors(n, m)
+    possible = (m >= 0) & (m <= n)
+    m = m.where(possible, 0.0)
+    ways = torch.lgamma(n + 1) - torch.lgamma(m + 1) - torch.lgamma(n - m + 1)
+    return ways.where(possible, -torch.inf)

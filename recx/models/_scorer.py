@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,8 +26,12 @@ class Scorer(Protocol):
     n_items: int
     device: torch.device
     report: dict[str, Any]
-    exact_scores: ClassVar[bool]
-    edited_history: ClassVar[str]
+
+    @property
+    def exact_scores(self) -> bool: ...
+
+    @property
+    def edited_history(self) -> str: ...
 
     def score(
         self, histories: torch.Tensor, users: torch.Tensor | None = None, items: torch.Tensor | None = None

@@ -59,33 +59,32 @@ class MultVae:
         scorer = Vae.start(data.n_items, self.hidden, self.latent, random, place)
         optimiser = torch.optim.Adam(scorer.net.parameters(), lr=self.lr)
         noise = devices.generator(seed + 1, place)
-        steps = 0
 
-        def loss(x: torch.Tensor) -> torch.Tensor:
-            nonlocal steps
-            steps += 1
-            return _elbo(scorer.net, x, self.dropout, min(self.anneal_cap, steps / self.anneal_steps), noise)
+        def loss(batch: tuple[int, torch.Tensor]) -> torch.Tensor:
+            step, x = batch
+            return _elbo(scorer.net, x, self.dropout, min(self.anneal_cap, step / self.anneal_steps), noise)
 
         quality = None
         if valid is not None and len(valid):
             quality = lambda: float(per_case(scorer, valid, names=("ndcg@100",))["ndcg@100"].mean())  # noqa: E731
         schedule = Schedule(self.epochs, self.patience, self.max_seconds)
         batches = _batches(data, self.batch, seed, place)
-        scorer.report = train(scorer.net, optimiser, batches, loss, quality, schedule, progress, seed)
+        scorer.report = train(scorer.net, optimiser, batches, loss, quality, schedule, progress, seed, noise)
         return scorer
 
 
 def _batches(data: Interactions, size: int, seed: int, place: torch.device) -> Any:
-    """Shuffled batches of 0/1 histories Float[B, n_items]; the order is keyed by (seed, epoch)."""
+    """Shuffled batches: number of the update from 1, 0/1 histories Float[B, n_items]; order keyed by (seed, epoch)."""
     users = torch.as_tensor(data.user.astype("int64"))
     matrix = torch.zeros(data.n_users, data.n_items, dtype=torch.bool)
     matrix[users, torch.as_tensor(data.item.astype("int64"))] = True
     matrix = matrix[matrix.any(1)].to(place)
 
-    def epoch_batches(epoch: int) -> Iterator[torch.Tensor]:
+    def epoch_batches(epoch: int) -> Iterator[tuple[int, torch.Tensor]]:
         order = torch.randperm(len(matrix), generator=devices.generator(seed * 1_000_003 + epoch)).to(place)
-        for start in range(0, len(order), size):
-            yield matrix[order[start : start + size]].float()
+        done = epoch * -(-len(matrix) // size)
+        for place_in_epoch, start in enumerate(range(0, len(order), size), 1):
+            yield done + place_in_epoch, matrix[order[start : start + size]].float()
 
     return epoch_batches
 

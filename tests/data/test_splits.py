@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -188,3 +190,15 @@ def test_too_small_is_one_sentence(name: str) -> None:
     with pytest.raises(BadInput, match="tiny") as caught:
         registry.load("data.splits", name)().split(data, 0)
     assert "\n" not in str(caught.value)
+
+
+def test_ratings_of_the_targets_stand_where_the_targets_do(planted: Interactions) -> None:
+    """Every held-out (user, item, rating) is found again; what is padding has no rating."""
+    stream = np.random.default_rng(0)
+    data = dataclasses.replace(planted, rating=stream.integers(1, 6, len(planted)).astype(np.float32))
+    rating = {(u, i): r for u, i, r in zip(data.user.tolist(), data.item.tolist(), data.rating.tolist(), strict=True)}
+    for part in (Random(test=0.3).split(data, 0).test, LeaveOneOut().split(data, 0).valid):
+        assert part.ratings.shape == part.targets.shape
+        assert (np.isnan(part.ratings) == (part.targets < 0)).all()
+        for user, row, given in zip(part.users, part.targets, part.ratings, strict=True):
+            assert [rating[user, item] for item in row if item >= 0] == given[row >= 0].tolist()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import hypergeom
 from sklearn.metrics import ndcg_score
 
 from recx.data.interactions import Heldout
 from recx.metrics import ranking
-from recx.metrics.evaluate import chance, evaluate, per_case
+from recx.metrics.evaluate import chance, evaluate, per_case, places, rmse
 
 
 def test_a_perfect_list_scores_one_and_an_empty_one_zero() -> None:
@@ -98,3 +100,60 @@ def test_evaluate_reports_every_metric_and_n() -> None:
     cases = Heldout(np.array([0]), np.array([[0]]), np.array([[1]]))
     report = evaluate(Made(torch.tensor([[0.0, 5.0, 1.0]])), cases)
     assert report == {"hr@10": 1.0, "ndcg@10": 1.0, "ndcg@100": 1.0, "recall@20": 1.0, "recall@50": 1.0, "n": 1}
+
+
+def test_sampled_candidates_are_averaged_over_every_draw() -> None:
+    """All sets of 3 of the 7 other candidates, one by one; and scipy's hypergeometric for a large case."""
+    for rank in range(1, 9):
+        ahead = [sum(other < rank - 1 for other in draw) for draw in combinations(range(7), 3)]
+        hits = np.mean([n < 2 for n in ahead])
+        gains = np.mean([1 / np.log2(n + 2) if n < 2 else 0.0 for n in ahead])
+        hr, ndcg = ranking.by_sampling(torch.tensor([rank]), torch.tensor([8]), 3, 2)
+        assert [float(hr), float(ndcg)] == pytest.approx([hits, gains], abs=1e-12)
+    hr, _ = ranking.by_sampling(torch.tensor([400]), torch.tensor([3400]), 100, 10)
+    assert float(hr) == pytest.approx(hypergeom(3399, 399, 100).cdf(9), rel=1e-9)
+
+
+def test_fewer_candidates_than_negatives_means_the_full_rank() -> None:
+    hr, ndcg = ranking.by_sampling(torch.tensor([3, 12]), torch.tensor([40, 40]), 100, 10)
+    assert hr.tolist() == pytest.approx([1, 0])
+    assert ndcg.tolist() == pytest.approx([0.5, 0])
+
+
+class Fixed:
+    """A scorer that gives everybody the same scores, and predicts them as ratings."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, scores: list[float]) -> None:
+        self.scores, self.n_items = torch.tensor(scores), len(scores)
+
+    def score(self, histories: torch.Tensor, users: Any = None, items: Any = None) -> torch.Tensor:
+        return self.scores.expand(len(histories), -1).clone()
+
+    def rate(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        return self.scores[items]
+
+
+def test_places_count_better_and_equal_candidates_only() -> None:
+    """Scores 5 4 4 3 9; the 9 is seen by the first person. A tie goes against the target."""
+    scorer = Fixed([5.0, 4.0, 4.0, 3.0, 9.0])
+    cases = Heldout(np.arange(3), np.array([[-1, 4], [-1, 0], [-1, -1]]), np.array([[1], [3], [4]]))
+    rank, candidates = places(scorer, cases)
+    assert rank.tolist() == [3, 4, 1]
+    assert candidates.tolist() == [4, 4, 5]
+    with pytest.raises(ValueError, match="up to 2"):
+        places(scorer, Heldout(np.arange(1), np.array([[-1]]), np.array([[1, 2]])))
+
+
+def test_rmse_is_over_rated_targets() -> None:
+    """Errors 1 and -2; the padded and the unrated target do not count."""
+    cases = Heldout(
+        np.arange(2),
+        np.array([[-1], [-1]]),
+        np.array([[-1, 0], [1, 3]]),
+        ratings=np.array([[np.nan, 4.0], [6.0, np.nan]], np.float32),
+    )
+    scorer = Fixed([5.0, 4.0, 4.0, 3.0])
+    assert rmse(scorer, cases) == pytest.approx((5 / 2) ** 0.5)
+    assert evaluate(scorer, cases)["rmse"] == pytest.approx((5 / 2) ** 0.5)

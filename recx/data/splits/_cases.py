@@ -10,9 +10,19 @@ from recx.data.interactions import Heldout, Interactions, Split, windows
 
 def picked(data: Interactions, rows: np.ndarray, users: np.ndarray) -> np.ndarray:
     """int64[B, L]: for each of `users` (codes), the items of its events at `rows` (bool[N]), in order, padded."""
+    return windows(data.item[rows], *_bounds(data, rows, users))
+
+
+def ratings(data: Interactions, rows: np.ndarray, users: np.ndarray) -> np.ndarray | None:
+    """float32[B, L]: the ratings of the same events in the same places, NaN where there is none; None without any."""
+    if data.rating is None:
+        return None
+    return windows(data.rating[rows], *_bounds(data, rows, users), fill=np.nan, dtype=np.float32)
+
+
+def _bounds(data: Interactions, rows: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     before = np.concatenate([[0], np.cumsum(rows)])
-    start, stop = before[data.offsets[users]], before[data.offsets[users + 1]]
-    return windows(data.item[rows], start, stop)
+    return before[data.offsets[users]], before[data.offsets[users + 1]]
 
 
 def cases(data: Interactions, history: np.ndarray, target: np.ndarray, train: np.ndarray) -> Heldout:
@@ -21,7 +31,9 @@ def cases(data: Interactions, history: np.ndarray, target: np.ndarray, train: np
     A user without a training event is no case: a model that keeps a vector per user has learnt none for them.
     """
     users = np.flatnonzero(np.all([per_user(data, rows) > 0 for rows in (history, target, train)], axis=0))
-    return Heldout(users, picked(data, history, users), picked(data, target, users))
+    return Heldout(
+        users, picked(data, history, users), picked(data, target, users), ratings=ratings(data, target, users)
+    )
 
 
 def per_user(data: Interactions, rows: np.ndarray) -> np.ndarray:
