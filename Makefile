@@ -35,8 +35,8 @@ lint: install-dev  ## style, format and types
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-bench: install-dev install-bench  ## time ours against the published form, and the start of the app (BENCH=lcer)
-	@set -e; for name in $(or $(BENCH),lcer start); do $(PY) -m recx bench $$name; done
+bench: install-dev install-bench  ## time ours against published forms and peers, about an hour in all (BENCH=rank)
+	@set -e; for name in $(or $(BENCH),start rank edited lcer train); do $(PY) -m recx bench $$name; done
 
 clean:  ## remove environments and caches of this folder (stored results stay: see `recx store`)
 	rm -rf $(VENV) $(VENV_BENCH) .pytest_cache .ruff_cache .mypy_cache .hypothesis

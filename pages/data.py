@@ -14,6 +14,7 @@ from recx.figures.history import date
 from recx.recipes import _build
 from recx.recipes.tables import Card
 from recx.ui import cards, fetch, frame, state, text
+from recx.ui.bring import own_data
 from recx.ui.case import CHART
 from recx.ui.words import tell
 
@@ -40,11 +41,9 @@ def main() -> None:
     """Choose, fetch, draw."""
     st.title("Data", anchor=False)
     st.html(cards.table(listing(), "Data sets"))
+    st.caption("Choose the data set on the left, or bring your own.")
+    own_data()
     now = state.view()
-    st.caption(
-        "Choose the data set on the left. Your own files: `python -m recx data import FILE --name NAME "
-        "--columns user=..,item=..,time=..`"
-    )
     try:
         data = _build.data_of(now.dataset, form_of=frame.forms().form_of)
     except BadInput as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import cards, frame, measured, text
+from recx.ui import cards, frame, measured, models, text
 from recx.ui.view import View
 from recx.ui.words import TERMS
 
@@ -17,10 +17,15 @@ QUESTIONS = {
         "Why was this recommended to this person, and is the reason true? What would be recommended "
         "without it? Why not something else?",
     ),
+    "pages/models.py": (
+        "Models",
+        ":material/leaderboard:",
+        "How accurate is each recommender, and what does it take to train one? Where do two of them differ?",
+    ),
     "pages/data.py": (
         "Data",
         ":material/table_chart:",
-        "Which data sets are here, what is in them, which rows were left out and why?",
+        "Which data sets are here, what is in them, which rows were left out and why? How do I bring my own?",
     ),
     "pages/jobs.py": (
         "Jobs",
@@ -48,7 +53,7 @@ if st.button("First case in ten seconds", type="primary", on_click=open_first, i
 st.caption("Opens a user of the generated data set `planted`. It needs no network and no download.")
 
 st.subheader("What each page answers", anchor=False)
-grid = st.grid(3, min_column_width=240, border=True, gap="small")
+grid = st.grid(2, min_column_width=260, border=True, gap="small")
 for path, (title, icon, question) in QUESTIONS.items():
     with grid.cell():
         if st.button(f"**{title}**", icon=icon, type="tertiary", key=f"open_{title}"):
@@ -73,9 +78,7 @@ measured.shown()
 
 known = frame.forms()
 st.subheader("What is built in", anchor=False)
-for kind, label in (("models", "Models"), ("explainers", "Explainers")):
-    names = [
-        f"**{text.md(form['title'].split(':')[0])}** `{name}`"
-        for name, form in ((n, known.form_of(kind, n)) for n in known.names(kind))
-    ]
-    st.markdown(f"{label}: " + ", ".join(names))
+names = [text.md(models.label(known, name)) for name in models.ordered(known)]
+st.markdown(f"**{len(names)} models**: {', '.join(names)}.")
+names = [text.md(models.short(known.form_of("explainers", name))) for name in known.names("explainers")]
+st.markdown(f"**{len(names)} explainers**: {', '.join(names)}.")

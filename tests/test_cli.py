@@ -77,6 +77,95 @@ def test_fit_measures_beside_its_floors(document):
     assert document("fit", *FIT, "--set", "ease.l2=100")["key"] == found["key"]
 
 
+def test_a_reader_is_told_what_a_fit_scored_and_whether_it_was_done(recx):
+    said = recx("fit", "planted", "sasrec", "--set", "epochs=1", "--set", "dim=8", "--set", "heads=1")[1]
+    lines = said.splitlines()
+    assert re.match(r"sasrec on planted: .* s on cpu; not converged: it stopped at a limit", lines[0])
+    assert lines[1].split()[:2] == ["hr@10", "ndcg@10"]
+    assert [line.split()[0] for line in lines[2:]] == ["sasrec", "chance", "toppop"]
+    assert "not converged" not in recx("fit", *FIT)[1]
+
+
+def test_ratings_are_measured_beside_floors_that_predict_none(recx, document, monkeypatch):
+    from recx.recipes import fit
+
+    plain = fit.Evaluate.run
+    rated = lambda self, get, progress: plain(self, get, progress) | ({"rmse": 0.9} if self.fit.seed == 7 else {})  # noqa: E731
+    monkeypatch.setattr(fit.Evaluate, "run", rated)
+    found = document("fit", *FIT, "--seed", "7", "--set", "l2=7")
+    assert found["metrics"]["rmse"] == 0.9
+    head, own, chance, _ = recx("fit", *FIT, "--seed", "7", "--set", "l2=7")[1].splitlines()[1:]
+    place = head.split().index("rmse")
+    assert (own.split()[place + 1], chance.split()[place + 1]) == ("0.9", "-")
+
+
+def test_too_small_a_data_set_is_one_line(recx, tmp_path):
+    for name, rows in (("one-event", "u1,i1,1\n"), ("two-events", "u1,i1,1\nu1,i2,2\nu2,i1,3\nu2,i2,4\n")):
+        file = tmp_path / f"{name}.csv"
+        file.write_text("user,item,time\n" + rows)
+        recx("data", "import", str(file), "--name", f"cli-{name}", "--columns", "user=user,item=item,time=time")
+        for split in registry.names("data.splits"):
+            code, out, err = recx("fit", f"cli-{name}", "ease", "--split", split)
+            if code or split != "random":
+                assert (code, out) == (2, ""), (split, err)
+                assert re.fullmatch(rf"recx: cli-{name} .*too small.*\.\n|recx: .*cli-{name}.*\.\n", err), err
+
+
+@pytest.fixture
+def own(home, tmp_path, document):
+    """A function of one's own, registered from the folder it lies in."""
+    (tmp_path / "cliown.py").write_text("def popular(histories):\n    return [list(range(300)) for _ in histories]\n")
+    found = document(
+        "models", "add", "cli-own", "--python", "cliown:popular", "--path", str(tmp_path), "--title", "Ours"
+    )
+    yield found
+    document("models", "remove", "cli-own")
+
+
+def test_a_model_of_ones_own_is_used_like_the_others(own, document, recx, home):
+    assert (own["name"], own["kind"], own["file"]) == ("cli-own", "python", str(home / "models.toml"))
+    row = next(row for row in document("models") if row["name"] == "cli-own")
+    assert (row["external"], row["parameters"]) == ("python", [])
+    assert row["title"] == "Ours: a model of your own (Python function)"
+    fit = document("fit", "planted", "cli-own")
+    assert (fit["model"], fit["converged"], set(fit["floors"])) == ("cli-own", True, {"chance", "toppop"})
+    top = document("recommend", "planted", "cli-own", *USER, "--k", "3")
+    seen = {row["item"] for row in top["history"]}
+    assert top["items"][0]["item"] == max(f"i{n:03d}" for n in range(1, 301) if f"i{n:03d}" not in seen)
+    found = document("explain", "planted", "cli-own", *USER, "--with", "leave-one-out", "--k", "3")[0]
+    assert (found["recommender"], found["found"]) == ("cli-own", False)
+    assert "none lowers the score" in found["searched"]
+    code, _, err = recx("explain", "planted", "cli-own", *USER, "--with", "lcer")
+    assert code == 2
+    assert err.startswith(
+        "recx: lcer needs scores that can be differentiated in the history, which cli-own does not have"
+    )
+
+
+def test_a_module_in_this_folder_needs_no_path(recx, document, home, tmp_path, monkeypatch):
+    """The engine stands elsewhere: the folder is written down."""
+    (tmp_path / "hereabouts.py").write_text("def f(histories): return [[0.0] * 300 for _ in histories]")
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert recx("models", "add", "cli-here", "--python", "hereabouts:f")[0] == 0
+        assert f'path = "{tmp_path}"' in (home / "models.toml").read_text()
+        monkeypatch.chdir("/")
+        assert document("fit", "planted", "cli-here")["converged"] is True
+    finally:
+        recx("models", "remove", "cli-here")
+
+
+def test_a_wrong_entry_is_said_when_models_are_listed(recx, document, home):
+    (home / "models.toml").write_text("[cli-bad]\n")
+    try:
+        code, out, err = recx("models", "--json")
+        assert (code, "cli-bad" in out) == (0, False)
+        assert re.match(r"recx: cli-bad cannot be used: .*exactly one of python", err)
+        assert recx("fit", "planted", "cli-bad")[0] == 2
+    finally:
+        (home / "models.toml").unlink()
+
+
 def test_recommend_says_history_and_list(document):
     found = document("recommend", *FIT, *USER, "--k", "3")
     assert found["user"] == "u007"
@@ -121,10 +210,15 @@ def test_import_says_what_it_left_out(document, tmp_path):
 MISTAKES = {
     "data set": (["fit", "plantde", "ease"], "plantde.*planted"),
     "model": (["fit", "planted", "eese"], "eese.*ease"),
-    "field": (["fit", *FIT, "--set", "l3=1"], "l3.*l2"),
+    "field": (["fit", *FIT, "--set", "l3=1"], r"unknown field 'l3' of .*did you mean l2 \(from 1e-06 to 1e\+09\)"),
+    "field with its owner": (["fit", *FIT, "--set", "ease.l3=1"], r"'l3' of ease; did you mean l2 \(from 1e-06 to 1e"),
+    "field with choices": (
+        ["explain", *FIT, *USER, "--with", "lcer", "--set", "lcer.answr=x"],
+        r"'answr' of lcer; did you mean answer \(best-sample, importance\)",
+    ),
     "field of nobody": (["fit", *FIT, "--set", "sasrec.dim=1"], "sasrec.*ease"),
     "value": (["fit", *FIT, "--set", "l2=big"], "l2='big'.*number"),
-    "range": (["fit", *FIT, "--set", "l2=-1"], "out of range"),
+    "range": (["fit", *FIT, "--set", "l2=-1"], r"ease.l2=-1.0 is out of range: allowed is 1e-06 to 1000000000"),
     "form": (["fit", *FIT, "--set", "l2"], "name=value"),
     "split": (["fit", *FIT, "--split", "leave-two-out"], "leave-two-out.*leave-one-out"),
     "device": (["fit", *FIT, "--set", "l2=77", "--device", "tpu"], "tpu.*cpu"),
@@ -139,6 +233,23 @@ MISTAKES = {
     "item": (["explain", *FIT, *USER, "--item", "nothing"], "item 'nothing'"),
     "explainer": (["explain", *FIT, *USER, "--with", "lce"], "lce.*lcer"),
     "world": (["explain", *FIT, *USER, "--world", "mars"], "mars"),
+    "kind of a model": (["models", "add", "m"], "exactly one of python, http, embeddings, item-item"),
+    "kinds of a model": (["models", "add", "m", "--python", "a:b", "--http", "http://x"], "it says python and http"),
+    "name of a model": (["models", "add", "ease", "--http", "http://x"], "'ease' is the name of a built-in model"),
+    "address": (["models", "add", "m", "--http", "ftp://x"], "'ftp://x' is not an address"),
+    "setting of a model": (["models", "add", "m", "--http", "http://x", "--set", "timout=3"], "timout.*timeout"),
+    "range of a model": (
+        ["models", "add", "m", "--http", "http://x", "--set", "retries=99"],
+        "m.retries=99 is out of range: allowed is 0 to 20",
+    ),
+    "setting twice": (["models", "add", "m", "--http", "http://x", "--set", "http=http://y"], "http is given twice"),
+    "field of another kind": (["models", "add", "m", "--http", "http://x", "--ids", "f"], "'ids' of m"),
+    "matrix": (["models", "add", "m", "--embeddings", "/no/such.npy"], "/no/such.npy is not there"),
+    "suffix": (["models", "add", "m", "--item-item", "/no/such.pkl"], ".npy or .safetensors or .npz"),
+    "module": (["models", "add", "m", "--python", "no_such_module:f"], "no_such_module.*--path FOLDER"),
+    "no such model": (["models", "remove", "nobody"], "'nobody'"),
+    "external without a name": (["fit", "planted", "external"], "models add NAME"),
+    "external with another name": (["fit", "planted", "external", "--set", "name=nobody"], "nobody"),
     "both": (["explain", *FIT, *USER, "--item", "x", "--list"], "--item and --list"),
     "study": (["study", "lcer-table9"], "lcer-table9.*lcer-table2"),
     "system": (["study", "lcer-table2", "--with", "magic"], "magic"),

@@ -120,7 +120,7 @@ class Named:
         """The recipe itself; imports its module."""
         from recx.core import registry
 
-        return registry.load(self.kind, self.name)(**dict(self.settings))
+        return registry.build(self.kind, self.name, dict(self.settings))
 
 
 def canonical(value: Any) -> Any:

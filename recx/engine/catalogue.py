@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from recx.core import paths, registry
+from recx.core import paths, registered, registry
 from recx.core.errors import BadInput, unknown
 from recx.engine.code import environment, package_version
 
@@ -47,17 +47,27 @@ class Catalogue:
 
 
 def read() -> Catalogue:
-    """The catalogue of this code; written first, by another process, when it is not there."""
-    path = path_now()
-    if not path.is_file():
-        with FileLock(path.with_suffix(".lock")):
-            if not path.is_file():
-                _write_elsewhere()
-    return Catalogue(**json.loads(path.read_text(encoding="utf-8")))
+    """The catalogue of this code and of the models registered now; written first when it is not there.
+
+    What the code holds another process collects; a change of what is registered costs nothing but a file.
+    """
+    path, own = _path(), path_now()
+    for file, write_it in ((path, _write_elsewhere), (own, lambda: _put(own, _with_registered(path)))):
+        if not file.is_file():
+            with FileLock(file.with_suffix(".lock")):
+                if not file.is_file():
+                    write_it()
+    return Catalogue(**json.loads(own.read_text(encoding="utf-8")))
 
 
 def path_now() -> Path:
-    """The file of the catalogue of this code."""
+    """The file of the catalogue of this code and of the models registered now."""
+    mark = registered.mark()
+    return _path().with_stem(f"{package_version()}-{mark}") if mark else _path()
+
+
+def _path() -> Path:
+    """The file of the catalogue of this code alone."""
     folder = paths.home() / "catalogue"
     folder.mkdir(exist_ok=True)
     return folder / f"{package_version()}.json"
@@ -73,13 +83,28 @@ def _write_elsewhere() -> None:
 
 def write() -> Path:
     """Import everything discovered and write its forms; older catalogues go."""
-    path = path_now()
-    tmp = path.with_suffix(f".{os.getpid()}.tmp")
-    tmp.write_text(json.dumps(collect(), indent=1, ensure_ascii=False), encoding="utf-8")
-    tmp.replace(path)
+    path = _path()
+    _put(path, collect())
     for old in sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[:-5]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _put(path: Path, found: dict[str, Any]) -> None:
+    """Write a catalogue, whole or not at all."""
+    tmp = path.with_suffix(f".{uuid.uuid4().hex[:8]}.tmp")
+    tmp.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
+    tmp.replace(path)
+
+
+def _with_registered(path: Path) -> dict[str, Any]:
+    """The catalogue of the code with the models that are registered now; none of them is imported."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for name in set(registry.listed("models")) - set(registry.built_in("models")):
+        found["forms"]["models"][name] = registry.form("models", name) | {"about": "Registered by whoever runs recx."}
+    for name, why in registered.read()[1].items():
+        found["broken"][f"{registered.FILE if name in registry.names('models') else 'models'} {name}"] = why
+    return found
 
 
 def collect() -> dict[str, Any]:
@@ -87,7 +112,7 @@ def collect() -> dict[str, Any]:
     forms: dict[str, dict[str, Any]] = {kind: {} for kind in registry.KINDS}
     broken: dict[str, str] = {}
     for kind in registry.KINDS:
-        for name in registry.names(kind):
+        for name in registry.built_in(kind):
             try:
                 forms[kind][name] = form(kind, name)
             except Exception as error:  # one file that does not import must not hide the others

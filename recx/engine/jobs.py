@@ -15,6 +15,7 @@ from typing import Any
 
 from recx.core import paths
 from recx.core.progress import Cancelled, Progress
+from recx.engine import curve
 
 OPEN = ("queued", "running")
 """States of a job that will still change; the others are done, failed, cancelled, interrupted."""
@@ -73,6 +74,7 @@ class Job:
 COLUMNS = tuple(field.name for field in fields(Job))
 _TYPES = {"float": "REAL", "int": "INTEGER", "bool": "INTEGER"}
 _SCHEMA = ", ".join(f"{f.name} {_TYPES.get(str(f.type), 'TEXT')} NOT NULL" for f in fields(Job))
+_CURVES = "key TEXT NOT NULL, epoch INTEGER NOT NULL, loss REAL, quality REAL, PRIMARY KEY (key, epoch)"
 
 
 class Jobs:
@@ -86,6 +88,7 @@ class Jobs:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"CREATE TABLE IF NOT EXISTS jobs ({_SCHEMA}, PRIMARY KEY (key))")
+        self._db.execute(f"CREATE TABLE IF NOT EXISTS curves ({_CURVES})")
 
     def close(self) -> None:
         """Close the file."""
@@ -102,6 +105,12 @@ class Jobs:
         """The jobs: those that will still change first, then the latest."""
         return self._rows("ORDER BY state NOT IN ('running', 'queued'), created DESC, rowid DESC LIMIT ?", limit)
 
+    def curve(self, key: str) -> list[dict[str, Any]]:
+        """What a training job has said of its epochs so far: {epoch, loss, quality}, in order."""
+        with self._lock:
+            rows = self._db.execute("SELECT epoch, loss, quality FROM curves WHERE key = ? ORDER BY epoch", (key,))
+            return [dict(row) for row in rows.fetchall()]
+
     def open_of(self, engine: str) -> list[Job]:
         """The open jobs that one engine was asked for."""
         return self._rows("WHERE state IN ('queued', 'running') AND engine = ?", engine)
@@ -117,6 +126,7 @@ class Jobs:
                 if old is None or not old.open or old.engine != job.engine:
                     job = replace(job, attempt=old.attempt + 1 if old else 1, created=time.time(), state="queued")
                     marks = ", ".join("?" * len(COLUMNS))
+                    self._db.execute("DELETE FROM curves WHERE key = ?", (job.key,))
                     self._db.execute(
                         f"INSERT OR REPLACE INTO jobs ({', '.join(COLUMNS)}) VALUES ({marks})", _values(job)
                     )
@@ -170,21 +180,44 @@ class Jobs:
             return cursor.rowcount > 0
 
     def progress(self, key: str, attempt: int) -> Progress:
-        """A progress that writes to the row at most every TICK seconds, and raises Cancelled once a cancel is seen."""
-        last, said, lines = 0.0, "", 0
+        """A progress that writes to the row at most every TICK seconds, and raises Cancelled once a cancel is seen.
+
+        Between two writes the message is forgotten, but not the loss of an epoch, nor a message of a new kind: those
+        are written with the next.
+        """
+        last, lines, kinds = 0.0, 0, set[str]()
+        log: list[str] = []
+        points: list[dict[str, Any]] = []
 
         def tell(fraction: float, message: str = "") -> None:
-            nonlocal last, said, lines
-            now = time.monotonic()
+            nonlocal last, lines
+            now, point, kind = time.monotonic(), curve.point(message), curve.kind(message)
+            if point:
+                points.append(point)
+            if message and lines < LOG_LINES and (point or kind not in kinds):
+                log.append(_line(message))
+                kinds.add(kind)
+                lines += 1
             if now - last < TICK:
                 return
             last = now
-            log = _line(message) if message and message != said and lines < LOG_LINES else ""
-            said, lines = message, lines + bool(log)
-            if self._tell(key, attempt, fraction, message, log):
+            if points:
+                self._tell_curve(key, attempt, points)
+            if self._tell(key, attempt, fraction, message, "".join(log)):
                 raise Cancelled
+            points.clear()
+            log.clear()
 
         return tell
+
+    def _tell_curve(self, key: str, attempt: int, points: list[dict[str, Any]]) -> None:
+        """Write points of the curve of a running attempt; an epoch done again after a lost worker replaces itself."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO curves SELECT :key, :epoch, :loss, :quality WHERE EXISTS "
+                "(SELECT 1 FROM jobs WHERE key = :key AND attempt = :attempt AND state = 'running')",
+                [point | {"key": key, "attempt": attempt} for point in points],
+            )
 
     def _tell(self, key: str, attempt: int, fraction: float, message: str, log: str) -> bool:
         """Write where a job stands; True when it should stop: cancelled, or asked anew elsewhere."""
@@ -224,11 +257,18 @@ class Jobs:
         ended = "SELECT key FROM jobs WHERE finished > 0 ORDER BY finished DESC LIMIT -1 OFFSET ?"
         with self._lock:
             self._db.execute(f"DELETE FROM jobs WHERE key IN ({ended})", (most,))
+            self._drop_curves()
 
     def clean(self) -> int:
         """Delete the rows of jobs that have ended; returns how many."""
         with self._lock:
-            return self._db.execute("DELETE FROM jobs WHERE state NOT IN ('queued', 'running')").rowcount
+            gone = self._db.execute("DELETE FROM jobs WHERE state NOT IN ('queued', 'running')").rowcount
+            self._drop_curves()
+            return gone
+
+    def _drop_curves(self) -> None:
+        """Curves whose job's row is gone go too."""
+        self._db.execute("DELETE FROM curves WHERE key NOT IN (SELECT key FROM jobs)")
 
     # -- sqlite
 

@@ -24,8 +24,9 @@ CASE_SECONDS = 60.0
 
 def quick_and_slow(dataset: str) -> tuple[list[Any], list[Any]]:
     """The recipes of a data set that take moments, and those of models that train for long. Raises BadInput."""
-    found = data_of(dataset, form_of=catalogue.read().form_of)
-    fits = {name: Evaluate(fit_of(found, name, form_of=catalogue.read().form_of)) for name in registry.names("models")}
+    form_of = catalogue.read().form_of
+    found = data_of(dataset, form_of=form_of)
+    fits = {name: Evaluate(fit_of(found, name, form_of=form_of)) for name in registry.built_in("models")}
     slow = [fit for name, fit in fits.items() if trains_long(name)]
     return [Card(found), Items(found), People(found), *(fit for fit in fits.values() if fit not in slow)], slow
 

@@ -1,4 +1,4 @@
-"""Two lists of recommendations side by side."""
+"""Two lists of recommendations side by side, and how many such pairs agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from recx.figures import palette
-from recx.figures._base import empty, figure, folded, plain
+from recx.figures._base import INK, empty, figure, folded, plain
+
+HISTOGRAM = 260
 
 
 def slope(
@@ -64,4 +66,31 @@ def slope(
     )
     last = max([row["rank"] for row in [*left, *right]])
     fig.update_yaxes(range=[last + 0.6, 0.4], visible=False, fixedrange=True)
+    return fig
+
+
+def in_common(histogram: Sequence[Mapping[str, int]], k: int, mean: float) -> go.Figure:
+    """Users by the number of items that two lists of k share; the dotted line is the mean.
+
+    `histogram`: dicts of common (0 to k), users.
+    """
+    n = sum(row["users"] for row in histogram)
+    if not n:
+        return empty(HISTOGRAM, "No user has been asked about.")
+    fig = figure(HISTOGRAM)
+    fig.add_bar(
+        x=[row["common"] for row in histogram],
+        y=[row["users"] for row in histogram],
+        marker={"color": palette.ACCENT},
+        hovertemplate=f"%{{x}} of {k} in common: %{{y:,}} of {n:,} users<extra></extra>",
+    )
+    fig.add_vline(
+        x=mean,
+        line={"width": 1.5, "dash": "dot", "color": palette.NEUTRAL},
+        annotation={"text": f"mean {mean:.1f}", "yanchor": "bottom", "font": {"color": INK}},
+        annotation_position="top",
+    )
+    fig.update_layout(margin_t=26)
+    fig.update_xaxes(title=f"items in common, of {k}", range=[-0.6, k + 0.6], tickformat="d", fixedrange=True)
+    fig.update_yaxes(title="users", rangemode="tozero", tickformat=",d", fixedrange=True)
     return fig

@@ -59,6 +59,7 @@ class SequenceRecipe:
         0.75, "bce-many: 0 plain, 1 as if all items were negatives (gBCE's t)", low=0.0, high=1.0
     )
     lr: float = param(1e-3, "Learning rate of Adam", low=1e-7, high=1.0)
+    decay: float = param(1.0, "Factor on the learning rate after 5 checks without a better one", low=0.01, high=1.0)
     batch: int = param(32, "Users in a batch", unit="users", low=1, high=100_000)
     epochs: int = param(200, "Most passes over the users", low=1, high=100_000)
     patience: int = param(10, "Checks without a better validation NDCG@10 before stopping", low=1, high=100_000)
@@ -102,7 +103,7 @@ class SequenceRecipe:
         quality = None
         if valid is not None and len(valid):
             quality = lambda: float(per_case(scorer, valid, names=("ndcg@10",))["ndcg@10"].mean())  # noqa: E731
-        schedule = Schedule(self.epochs, self.patience, self.max_seconds)
+        schedule = Schedule(self.epochs, self.patience, self.max_seconds, decay=self.decay)
         made = batches(data, self.batch, self.max_len, seed, place)
         loss = self.objective(net, noise)
         scorer.report = train(net, optimiser, made, loss, quality, schedule, progress, seed, noise)

@@ -21,18 +21,23 @@ from recx.core.progress import Progress, scratch
 CHECKPOINT_SECONDS = 10.0
 """At most this much training is lost when the process is killed, or one epoch if that takes longer."""
 
+DECAY_AFTER = 5
+"""Checks without a better one after which the learning rate falls, if it is to fall at all."""
+
 
 @dataclass(frozen=True)
 class Schedule:
     """How long to train: at most `epochs`, at most `max_seconds`, until `patience` checks brought nothing better.
 
-    A check is made every `check_every` epochs, and when the seconds are used up, which may be within an epoch.
+    A check is made every `check_every` epochs, and when the seconds are used up, which may be within an epoch. After
+    each DECAY_AFTER checks without a better one the learning rate is multiplied by `decay`.
     """
 
     epochs: int
     patience: int
     max_seconds: float
     check_every: int = 1
+    decay: float = 1.0
 
 
 def train(
@@ -144,6 +149,9 @@ class _Run:
         if value > self.best:
             self.best, self.since_best = value, 0
             self.best_state = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        elif self.since_best % DECAY_AFTER == 0:
+            for group in self.optimiser.param_groups:
+                group["lr"] *= self.schedule.decay
         return value
 
     def _share(self, epoch: int) -> float:
@@ -167,6 +175,7 @@ class _Run:
                 else:
                     plain.setdefault(str(index), {})[name] = value
         facts = {"curve": self.curve, "best": self.best, "since_best": self.since_best, "seconds": self._seconds()}
+        facts["rates"] = [group["lr"] for group in self.optimiser.param_groups]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         tmp = self.path.with_suffix(".tmp")
         copies = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
@@ -186,6 +195,8 @@ class _Run:
             self.optimiser.load_state_dict(self._optimiser_state(tensors, facts["plain"]))
         except (SafetensorError, RuntimeError, KeyError, ValueError, OSError):
             return
+        for group, rate in zip(self.optimiser.param_groups, facts["rates"], strict=True):
+            group["lr"] = rate
         place = next(self.module.parameters()).device
         self.best_state = {name: value.to(place) for name, value in best.items()} or None
         self.curve, self.best, self.since_best = facts["curve"], facts["best"], facts["since_best"]

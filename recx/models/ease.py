@@ -25,6 +25,7 @@ class Ease:
 
     l2: float = param(250.0, "Ridge penalty on the item-item weights", low=1e-6, high=1e9)
     paper: ClassVar[str] = "Steck, WWW 2019"
+    grid: ClassVar[dict[str, tuple[Any, ...]]] = {"l2": (50.0, 250.0, 1000.0)}
 
     def fit(
         self,

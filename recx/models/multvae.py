@@ -43,6 +43,7 @@ class MultVae:
     anneal_steps: int = param(200_000, "Updates until the KL term has its full weight", low=1, high=10_000_000)
     max_seconds: float = param(1200.0, "Training stops after this long", unit="s", low=1.0, high=1e6)
     paper: ClassVar[str] = "Liang et al., WWW 2018"
+    grid: ClassVar[dict[str, tuple[Any, ...]]] = {"lr": (3e-4, 1e-3, 3e-3)}
 
     def fit(
         self,

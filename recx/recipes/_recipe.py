@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol
 
-from recx.core import registry
+from recx.core import registered, registry
 from recx.core.code_version import code_version
 from recx.core.progress import Progress
 from recx.core.recipe import Named, canonical_text
@@ -54,7 +54,7 @@ def nested(value: Any) -> Iterator[Any]:
 
 
 def versions(recipe: Recipe) -> dict[str, Any]:
-    """The code version and the fingerprints of the data files a recipe depends on."""
+    """The code version and the fingerprints of the data files and registered models a recipe depends on."""
     modules, data = set(), {}
     for part in nested(recipe):
         modules.add(type(part).__module__)
@@ -64,6 +64,8 @@ def versions(recipe: Recipe) -> dict[str, Any]:
                 from recx.data._files import fingerprint
 
                 data[canonical_text(part)] = fingerprint(part)
+            if registry.is_registered(part.kind, part.name):
+                data[canonical_text(part)] = registered.stamp(part.name)
     return {"code": code_version(*sorted(modules)), "data": data}
 
 

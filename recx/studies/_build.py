@@ -23,6 +23,9 @@ def study_of(
 ) -> Any:
     """A study recipe by name. `settings`: {system or model: {field: value}}. Raises BadInput, naming what is known."""
     cls: Any = registry.load("studies", name)
+    if hasattr(cls, "of"):
+        counts = {key: value for key, value in (("users", users), ("seeds", seeds)) if value is not None}
+        return cls.of(dataset=dataset, systems=systems, small=small, settings=settings or {}, form_of=form_of, **counts)
     dataset = dataset or cls.default_dataset
     chosen = tuple(dict.fromkeys(systems or cls.default_systems))
     model = cls.model.name

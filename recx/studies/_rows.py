@@ -39,3 +39,14 @@ def beside(paper: str, table: str, rows: list[dict[str, Any]], names: dict[str, 
     cells = cells.dropna(subset=["system"])[[*join, *kept, "printed_delta", "note"]]
     merged = pd.DataFrame(rows).merge(cells, on=join, how="left").assign(paper=paper, table=table)
     return merged.reindex(columns=COLUMNS)
+
+
+def beside_logs(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Measured rows of a leaderboard with the number of a public log for the same line, where there is one."""
+    join = ["dataset", "system", "setting", "param_value", "metric"]
+    cells = published("leaderboard")[[*join, "published", "printed", "note"]].rename(columns={"note": "source"})
+    merged = pd.DataFrame(rows).merge(cells, on=join, how="left").assign(paper="leaderboard", table="leaderboard")
+    merged["note"] = merged["note"].where(merged["source"].isna(), merged["source"])
+    single = merged["seed"].notna()
+    merged.loc[single, ["published", "printed"]] = None
+    return merged.reindex(columns=COLUMNS)

@@ -33,14 +33,21 @@ def verdict(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return "✗", "Not the reason: it stays without them", "no"
 
 
-def explanation(row: Mapping[str, Any], title: str, *, shown: int = 6) -> str:
-    """One explainer's answer with its check."""
+def unmoved(row: Mapping[str, Any]) -> bool:
+    """Whether an Explanation shows no reaction of the model: nothing found, or rank and margin unchanged."""
+    before, after = (row["rank_before"], row["margin_before"]), (row["rank_after"], row["margin_after"])
+    return not row["found"] or before == after
+
+
+def explanation(row: Mapping[str, Any], title: str, *, note: str = "", shown: int = 6) -> str:
+    """One explainer's answer with its check; `note` is one more sentence."""
     mark, words, kind = verdict(row)
     dot = f'<span class="dot" style="background:{palette.of_name(row["explainer"])}"></span>'
     parts = [
         f"<h4>{dot}{attribute(title)}</h4>",
         f'<div class="verdict {kind}">{mark} {words}</div>',
         f'<p class="sentence">{html(row["sentence"])}</p>',
+        f'<p class="note">{html(note)}</p>' if note else "",
         _items(row, shown),
         _facts(row),
         f'<div class="foot">{term("time", seconds(row["seconds"]))} · '
@@ -48,6 +55,15 @@ def explanation(row: Mapping[str, Any], title: str, *, shown: int = 6) -> str:
         f" · {term('world', row['world'])}<br>{html(row['searched'])}</div>",
     ]
     return f'<div class="rx rx-card" data-explainer="{attribute(row["explainer"])}">{"".join(parts)}</div>'
+
+
+def no_answer(name: str, title: str, sentence: str) -> str:
+    """A card for an explainer that cannot answer, with the reason."""
+    dot = f'<span class="dot" style="background:{palette.of_name(name)}"></span>'
+    return (
+        f'<div class="rx rx-card"><h4>{dot}{attribute(title)}</h4><div class="verdict na">– No answer</div>'
+        f'<p class="sentence">{html(sentence[:1].upper() + sentence[1:])}</p></div>'
+    )
 
 
 def _items(row: Mapping[str, Any], shown: int) -> str:
@@ -168,6 +184,32 @@ def whatif_list(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str
                 f'class="score">was {row["rank"]}</span></li>'
             )
     return f'<div class="rx"><ol class="rx-list" data-list="what-if">{"".join(lines)}</ol></div>'
+
+
+def side_list(rows: Sequence[Mapping[str, Any]], here: str, there: str, k: int, *, scores: bool = False) -> str:
+    """One of two lists side by side: each row with its place in the other (`other`), or that it is only here."""
+    lines = []
+    for row in rows:
+        mark, kind, words = _beside(row, there, k)
+        rank = f'<span class="dim num">{row["other"]:,} in {there}</span>' if row["other"] > k else ""
+        score = f'<span class="num dim">{number(row["score"])}</span>' if scores else ""
+        lines.append(
+            f'<li class="row" data-item="{attribute(row["item"])}"><span class="rank">{row["rank"]}</span>'
+            f'<span class="mark {kind}" title="{words}">{mark}</span>'
+            f'<span class="title">{html(named(row["title"], row["year"]))}{star(row)}</span>'
+            f'<span class="score">{rank}{" " if rank and score else ""}{score}</span></li>'
+        )
+    return f'<div class="rx"><ol class="rx-list" data-list="{here}">{"".join(lines)}</ol></div>'
+
+
+def _beside(row: Mapping[str, Any], there: str, k: int) -> tuple[str, str, str]:
+    """(mark, class, words) for a row of one list beside another."""
+    up = row["other"] - row["rank"]
+    if row["other"] > k:
+        return "only", "na", f"not in the top {k} of {there}"
+    if up == 0:
+        return "=", "na", f"the same place as in {there}"
+    return f"{'▲' if up > 0 else '▼'} {abs(up)}", "yes" if up > 0 else "no", f"in place {row['other']} of {there}"
 
 
 def star(row: Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ from recx.recipes import _build
 from recx.recipes.explain import Explain
 from recx.recipes.fit import Fit
 from recx.recipes.people import Person
+from recx.recipes.trained import About
 from recx.ui import fetch, text
-from recx.ui.frame import forms
+from recx.ui.frame import forms, short
 from recx.ui.state import view
 
 CHART = {
@@ -52,6 +53,12 @@ def explain_recipe(case: Case, explainer: str) -> Explain:
     now = view()
     named = _build.explainer_of(explainer, dict(now.settings_of(explainer)), form_of=forms().form_of)
     return Explain(case.fit, (case.person,), (case.target,), named, k=now.k)
+
+
+def edited_history(case: Case) -> str:
+    """What an edited history means for the model, in its own sentence; empty while that is not known. Not escaped."""
+    about = fetch.get(About(case.fit), f"About {case.fit.model.name}").result
+    return f"{short(forms().form_of('models', case.fit.model.name))}: {about['edited_history']}" if about else ""
 
 
 def explained(case: Case) -> list[dict[str, Any]]:

@@ -40,10 +40,13 @@ def moment() -> contextlib.AbstractContextManager[None]:
     return engine().store.one_moment()
 
 
-def get(recipe: Any, title: str = "", wait: float = WAIT) -> Outcome:
-    """What there is for a recipe now. Never raises for a mistake of the user or an absent engine."""
+def get(recipe: Any, title: str = "", wait: float = WAIT, *, again: bool = False) -> Outcome:
+    """What there is for a recipe now. Never raises for a mistake of the user or an absent engine.
+
+    `again`: try anew what failed or was cancelled.
+    """
     try:
-        answer = engine().ask(recipe, wait=wait, title=title)
+        answer = engine().ask(recipe, wait=wait, title=title, again=again)
     except (BadInput, EngineGone) as error:
         return Outcome(error=str(error))
     if answer.result is not None:
@@ -51,6 +54,18 @@ def get(recipe: Any, title: str = "", wait: float = WAIT) -> Outcome:
     if answer.job is not None and answer.job.state in ("failed", "cancelled", "interrupted"):
         return Outcome(job=answer.job, error=answer.job.error or f"This was {answer.job.state}.")
     return Outcome(job=answer.job)
+
+
+def now(recipe: Any) -> Outcome:
+    """What there is for a recipe, without asking for it: the stored result, its open or failed job, or neither."""
+    try:
+        found = engine().peek(recipe)
+        job = None if found is not None else engine().job(engine().store.key(recipe))
+    except BadInput as error:
+        return Outcome(error=str(error))
+    if found is not None or job is None or job.state == "done":
+        return Outcome(found)
+    return Outcome(job=job, error="" if job.open else job.error or f"This was {job.state}.")
 
 
 def result(recipe: Any, title: str, key: str) -> Any | None:
@@ -69,17 +84,22 @@ def panel(
     title: str,
     parallel: bool = True,
     below: Callable[[], None] | None = None,
+    failed: Callable[[Outcome], None] | None = None,
 ) -> None:
     """A part of the page that fetches its own result beside the others, and polls while a job makes it.
 
-    `below` draws what stands under the result, and under a failure too.
+    `below` draws what stands under the result, and under a failure too; `failed` draws a failure in its own way.
     """
 
     @st.fragment(parallel=parallel)
     def body() -> None:
-        found = result(recipe, title, key)
-        if found is not None:
-            draw(found)
+        outcome = get(recipe, title)
+        if outcome.result is not None:
+            draw(outcome.result)
+        elif outcome.error and failed is not None:
+            failed(outcome)
+        else:
+            show(outcome, key)
         if below is not None:
             below()
 

@@ -15,7 +15,8 @@ from recx.engine import catalogue
 from recx.recipes import _build
 from recx.recipes._recipe import versions
 from recx.recipes.fit import Fit
-from recx.ui import cards, settings, text
+from recx.ui import cards, models, settings, text
+from recx.ui.models import short
 from recx.ui.state import control, view
 from recx.ui.words import tell
 
@@ -75,15 +76,8 @@ def selectors() -> None:
     """Data set, model and its settings, length of the list: the same on every page."""
     known = forms()
     names = _files.source_names()
-    control(st.selectbox, "Data set", names, field="dataset", format_func=_data_label, help=tell("data set"))
-    control(
-        st.selectbox,
-        "Model",
-        known.names("models"),
-        field="model",
-        format_func=lambda n: short(known.form_of("models", n)),
-        help=_models_help(known),
-    )
+    control(st.selectbox, "Data set", names, field="dataset", format_func=data_label, help=tell("data set"))
+    model_menu("Model", "model", help=_model_help(known.form_of("models", view().model)))
     control(st.slider, "List length k", 1, 50, field="k", help=tell("k")) if view().k <= 50 else control(
         st.number_input, "List length k", 1, 1000, field="k", help=tell("k")
     )
@@ -95,24 +89,26 @@ def selectors() -> None:
             control(st.selectbox, "Split", known.names("data.splits"), field="split", help=tell("split"))
 
 
-def _data_label(name: str) -> str:
+def data_label(name: str) -> str:
+    """What a data set is called; a data set that is not here, by its name, is called so. Not escaped."""
+    if name not in _files.source_names():
+        return name
     kind = _files.source(name)
     title = forms().form_of(kind.kind, kind.name)["title"] if kind.name != "table" else name
     title = title.split(" (")[0]
     return title if _files.on_disk(name) else f"{title} (not here)"
 
 
-def short(form: dict[str, Any]) -> str:
-    """The part of a title before the colon: it fits a menu."""
-    return form["title"].split(":")[0].split(" (")[0]
+def model_menu(name: str, field: str, *, help: str = "") -> None:
+    """A menu of all models for a field of the view; typing a part of a name narrows it."""
+    known = forms()
+    names = models.ordered(known)
+    control(st.selectbox, name, names, field=field, format_func=lambda n: models.label(known, n), help=help)
 
 
-def _models_help(known: catalogue.Catalogue) -> str:
-    lines = [
-        f"- **{text.md(short(form))}** `{form['name']}`: {text.md(form['title'])}"
-        for form in (known.form_of("models", name) for name in known.names("models"))
-    ]
-    return "\n".join([tell("model"), "", *lines])
+def _model_help(form: dict[str, Any]) -> str:
+    about = f"**{text.md(short(form))}** `{form['name']}`: {text.md(form['title'].partition(':')[2].strip())}."
+    return f"{tell('model')} Type a part of a name to search.\n\n{about}"
 
 
 def footer() -> None:

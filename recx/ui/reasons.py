@@ -10,7 +10,7 @@ import streamlit as st
 
 from recx.figures import explanations as figures
 from recx.ui import cards, fetch, settings, text
-from recx.ui.case import CHART, Case, explain_recipe, person_label
+from recx.ui.case import CHART, Case, edited_history, explain_recipe, person_label
 from recx.ui.frame import forms, short
 from recx.ui.state import view
 from recx.ui.whatif import switch
@@ -35,17 +35,19 @@ def explanations(case: Case) -> None:
         with grid.cell():
             fetch.panel(
                 explain_recipe(case, name),
-                _card,
+                partial(_card, case),
                 key=f"explain_{name}",
                 title=f"{name}: why {title} for {person_label(*view().person)}",
                 below=partial(_settings, name),
+                failed=partial(_no_answer, name),
             )
     _agreement(case)
 
 
-def _card(found: Sequence[Any]) -> None:
+def _card(case: Case, found: Sequence[Any]) -> None:
     row = found[0].as_dict()
-    st.html(cards.explanation(row, short(forms().form_of("explainers", row["explainer"]))))
+    note = edited_history(case) if cards.unmoved(row) else ""
+    st.html(cards.explanation(row, short(forms().form_of("explainers", row["explainer"])), note=note))
     if row["items"] and st.button(
         "Switch these off",
         key=f"try_{row['explainer']}",
@@ -56,6 +58,14 @@ def _card(found: Sequence[Any]) -> None:
         width="stretch",
     ):
         st.rerun(scope="app")  # the card is a fragment; the list is drawn elsewhere
+
+
+def _no_answer(name: str, outcome: fetch.Outcome) -> None:
+    """Why an explainer says nothing. Trying again is offered unless it would only say the same."""
+    st.html(cards.no_answer(name, short(forms().form_of("explainers", name)), outcome.error))
+    job = outcome.job
+    if job is not None and (job.state != "failed" or "Traceback" in job.log):
+        st.button("Try again", key=f"retry_{name}", on_click=fetch.retry, args=(job.key,), icon=":material/replay:")
 
 
 def _settings(name: str) -> None:

@@ -86,6 +86,16 @@ def seconds(value: Any) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def size(n: int) -> str:
+    """A number of bytes: 812 bytes, 4.1 KB, 2.3 MB, 1.2 GB."""
+    if n < 1000:
+        return plural(n, "byte")
+    for unit, one in (("KB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if n < 1000 * one or unit == "GB":
+            break
+    return f"{n / one:.1f} {unit}"
+
+
 def plural(n: int, one: str, many: str = "") -> str:
     """`1 item`, `2 items`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -11,6 +11,8 @@ from recx.core.errors import BadInput, unknown
 
 WHO = ("user", "new", "item")
 TRAITS = ("any", "heavy", "light", "niche", "mainstream")
+PARTS = ("train", "leaderboard", "compare")
+"""What the page of models shows."""
 Query = dict[str, list[str]]
 Pairs = tuple[tuple[str, Any], ...]
 """Settings that differ from the defaults: (field, value)."""
@@ -29,10 +31,12 @@ class Pin:
 
 @dataclass(frozen=True)
 class View:
-    """All that the case study shows. Ids are the data set's own.
+    """All that the pages show. Ids are the data set's own.
 
     `who`: "user" (of the data), "new" (the titles in `history`), "item" (choose among those who are shown `item`).
     `target`: the recommendation that is explained, empty for the first. `off`: history items switched off.
+    `part`: of the page of models; `board`, `board_setting`: data set and setting of the leaderboard, empty for the
+    first; `other`: the model beside the chosen one.
     """
 
     dataset: str = "planted"
@@ -53,6 +57,11 @@ class View:
     off: tuple[str, ...] = ()
     whynot: str = ""
     pin: Pin | None = None
+    part: str = "train"
+    board: str = ""
+    board_setting: str = ""
+    other: str = "toppop"
+    other_settings: Pairs = ()
 
     def changed(self, **values: Any) -> View:
         """The view after a choice: what no longer makes sense is forgotten."""
@@ -63,6 +72,8 @@ class View:
             )
         if new.model != self.model:
             new = replace(new, settings=values.get("settings", ()))
+        if new.other != self.other:
+            new = replace(new, other_settings=values.get("other_settings", ()))
         if (new.model, new.settings, new.seed, new.split) != (self.model, self.settings, self.seed, self.split):
             new = replace(new, target=values.get("target", ""))
         if new.person != self.person:
@@ -96,7 +107,7 @@ def settings_of(form: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) ->
 
 def to_query(view: View, catalogue: Any) -> Query:
     """The parameters of the link, every one written."""
-    apart = ("settings", "explainer_settings", "pin")
+    apart = ("settings", "other_settings", "explainer_settings", "pin")
     query = {field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in apart}
     query["explainer_settings"] = [
         f"{name}.{word}"
@@ -104,6 +115,7 @@ def to_query(view: View, catalogue: Any) -> Query:
         for word in settings_of(catalogue.form_of("explainers", name), view.settings_of(name))
     ] or [""]
     query["settings"] = settings_of(catalogue.form_of("models", view.model), view.settings) or [""]
+    query["other_settings"] = settings_of(catalogue.form_of("models", view.other), view.other_settings) or [""]
     pin = view.pin
     query["pin"] = ["yes" if pin else "no"]
     if pin:
@@ -124,7 +136,7 @@ def _words(value: Any) -> list[str]:
 def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Sequence[str]) -> View:
     """The view that a link names. Raises BadInput for an unknown parameter or value: a link never shows another view.
 
-    Parameters a link leaves out have their defaults. Users and items are checked later, against the data.
+    Parameters a link leaves out have their defaults. Users, items and leaderboards are checked later, against the data.
     """
     names = {field.name for field in fields(View)} | {f"pin_{field.name}" for field in fields(Pin)}
     for name in query:
@@ -155,10 +167,15 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         ),
         off=many.get("off", ()),
         whynot=one.get("whynot", ""),
+        part=_among("part", one.get("part", base.part), PARTS),
+        board=one.get("board", ""),
+        board_setting=one.get("board_setting", ""),
+        other=_among("model", one.get("other", base.other), catalogue.names("models")),
     )
     return replace(
         view,
         settings=_settings("models", view.model, many.get("settings", ()), catalogue),
+        other_settings=_settings("models", view.other, many.get("other_settings", ()), catalogue),
         explainer_settings=_explainer_settings(many.get("explainer_settings", ()), catalogue),
         pin=_pin(one, many, catalogue),
     )

@@ -12,7 +12,7 @@ from recx.figures import history as figures
 from recx.figures import palette
 from recx.recipes.recommend import Recommend
 from recx.ui import cards, fetch, text
-from recx.ui.case import CHART, Case, explained, person_label, person_of
+from recx.ui.case import CHART, Case, edited_history, explained, person_label, person_of
 from recx.ui.frame import forms
 from recx.ui.state import change, view, write_link
 from recx.ui.words import tell
@@ -172,5 +172,8 @@ def _after(case: Case) -> None:
         f"What if, for {person_label(user, titles)}",
         "whatif",
     )
-    if found is not None:
-        st.html(cards.whatif_list(items, found[0]["items"], case.target))
+    if found is None:
+        return
+    st.html(cards.whatif_list(items, found[0]["items"], case.target))
+    if [(row["item"], row["score"]) for row in found[0]["items"]] == [(row["item"], row["score"]) for row in items]:
+        st.caption(f"Nothing moved. {text.md(edited_history(case))}")

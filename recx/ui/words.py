@@ -31,9 +31,8 @@ TERMS: dict[str, str] = {
     "minimal": "Whether a smaller part of the named items does the same. 'proved': all smaller sets were "
     "tried and none does. "
     "'not proved': nobody has tried them all.",
-    "world": "What was changed to find out. edited-history: the model stays and its input changes. "
-    "retrained: the items leave the "
-    "training data too. closed-form: the user's row is folded in anew, exactly.",
+    "world": "What was changed to find out. edited-history: the model stays as it is, and its input changes: these "
+    "items leave the person's history.",
     "model calls": "How many histories the model scored to find and to check this explanation.",
     "time": "Computing time for this explanation, check included; its share where many were computed together.",
     "explainer": "A method that names the history items behind a recommendation. Each answer is checked in "
@@ -49,6 +48,10 @@ TERMS: dict[str, str] = {
     "what-if": "Switch an item off and the model is asked again without it. The model itself is not trained again.",
     "holds it down": "Switching this history item off raises the score of the item you ask about.",
     "lifts it": "Switching this history item off lowers the score of the item you ask about.",
+    "overlap": "The share of the items that both lists have, whatever their places.",
+    "rank-biased overlap": "How alike two lists are when early places count more: 1 for the same order, 0 for nothing "
+    "in common (Webber, Moffat and Zobel 2010; p = 0.9).",
+    "floor": "A method with next to nothing to learn: whatever learns should be better.",
     "density": "Events divided by users times items: the share of the table that is filled.",
     "fingerprint": "A hash of the content. Same fingerprint, same data or same code.",
     "dropped": "Rows of the source files that could not be used, counted per reason.",

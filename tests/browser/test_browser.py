@@ -134,6 +134,7 @@ def test_the_menu_leads_to_every_page(page, app: str) -> None:
     page.goto(app)
     menu = page.get_by_test_id("stSidebarNav")
     for name, words in (
+        ("Models", "Train EASE on planted"),
         ("Data", "Popularity: the long tail"),
         ("Jobs", "Running and waiting"),
         ("Start", "What each page answers"),

@@ -24,13 +24,13 @@ def found(tmp_path_factory):
 def test_it_holds_every_discovered_name(found):
     assert found.broken == {}
     for kind in registry.KINDS:
-        assert found.names(kind) == registry.names(kind)
-        assert [form["name"] for form in found.all(kind)] == registry.names(kind)
+        assert found.names(kind) == registry.listed(kind) == registry.built_in(kind)
+        assert [form["name"] for form in found.all(kind)] == registry.listed(kind)
 
 
 def test_a_form_is_that_of_the_module(found):
     for kind in ("models", "explainers", "data.splits"):
-        for name in registry.names(kind):
+        for name in registry.listed(kind):
             direct = json.loads(json.dumps(registry.form(kind, name)))
             assert direct.items() <= found.form_of(kind, name).items()
     assert "min_user" in found.form_of("data.sources", "ml-100k")["prepare"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recx.figures import compare, data, explanations, history, palette
+from recx.figures import compare, data, explanations, history, palette, training
 
 ROWS = [
     {"item": "1", "title": "Alien", "year": 1979, "genres": "Horror|Sci-Fi", "rating": 4.0, "time": 0, "popularity": 7},
@@ -94,6 +94,41 @@ def test_a_slope_joins_what_both_lists_hold() -> None:
     assert list(marks[0].marker.symbol) == ["circle", "circle", "circle-open"]
     assert marks[1].text[0].startswith("★")
     assert "empty" in words(compare.slope([], [], ("a", "b")))
+
+
+def test_agreement_over_users_is_a_bar_per_number_of_common_items() -> None:
+    rows = [{"common": c, "users": n} for c, n in enumerate([5, 2, 3])]
+    figure = compare.in_common(rows, 2, 0.8)
+    (bars,) = figure.data
+    assert (list(bars.x), list(bars.y)) == ([0, 1, 2], [5, 2, 3])
+    assert "of 10 users" in bars.hovertemplate
+    assert figure.layout.shapes[0].x0 == 0.8
+    assert "of 2" in figure.layout.xaxis.title.text
+    assert "No user" in words(compare.in_common([], 2, 0.0))
+
+
+def test_a_training_shows_loss_and_validation_and_rings_the_best_epoch() -> None:
+    rows = [
+        {"epoch": 1, "loss": 2.0, "quality": 0.1},
+        {"epoch": 2, "loss": None, "quality": 0.3},
+        {"epoch": 3, "loss": 0.5, "quality": None},
+        {"epoch": 4, "loss": 0.4, "quality": 0.2},
+    ]
+    figure = training.curves(rows)
+    loss, quality, best = figure.data
+    assert (list(loss.x), list(loss.y)) == ([1, 3, 4], [2.0, 0.5, 0.4])
+    assert (list(quality.x), list(quality.y)) == ([1, 2, 4], [0.1, 0.3, 0.2])
+    assert (list(best.x), list(best.y)) == ([2], [0.3])
+    assert (loss.yaxis, quality.yaxis) == ("y", "y2")
+    assert "loss" in figure.layout.yaxis.title.text
+    assert figure.layout.xaxis.domain[1] < figure.layout.xaxis2.domain[0], "two panels side by side"
+
+
+def test_a_training_without_epochs_or_validation_says_so_at_the_same_height() -> None:
+    empty, unchecked = training.curves([]), training.curves([{"epoch": 1, "loss": 2.0, "quality": None}])
+    assert empty.layout.height == unchecked.layout.height == training.HEIGHT
+    assert "No epoch" in words(empty)
+    assert "not checked" in words(unchecked)
 
 
 def test_the_long_tail_is_drawn_on_two_log_axes_and_thinned() -> None:

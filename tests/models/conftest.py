@@ -24,10 +24,10 @@ def small_split() -> Split:
 @cache
 def fitted(name: str, device: str = "cpu", seed: int = 0) -> Any:
     """A model by name, briefly trained."""
-    cls = registry.load("models", name)
-    fields = {key: value for key, value in QUICK.items() if key in cls.__dataclass_fields__}
+    fields = {row["name"] for row in registry.form("models", name)["parameters"]}
+    recipe = registry.named("models", name, {key: value for key, value in QUICK.items() if key in fields}).build()
     split = small_split()
-    return cls(**fields).fit(split.train, valid=split.valid, seed=seed, device=device)
+    return recipe.fit(split.train, valid=split.valid, seed=seed, device=device)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def split() -> Split:
     return small_split()
 
 
-@pytest.fixture(params=registry.names("models"))
+@pytest.fixture(params=registry.built_in("models"))
 def model_name(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -79,3 +80,30 @@ def test_parameters_are_counted() -> None:
     n, hidden, latent = small_split().train.n_items, 8, 4
     by_hand = n * hidden + hidden + hidden * 2 * latent + 2 * latent + latent * hidden + hidden + hidden * n + n
     assert scorer.report["parameters"] == by_hand
+
+
+def test_the_learning_rate_falls_when_nothing_gets_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradient descent on w with slope 1: w falls by the learning rate each epoch; the best check is the second."""
+    monkeypatch.setattr(_training, "CHECKPOINT_SECONDS", 0.0)
+
+    def steps(epochs: int, progress: Any) -> list[float]:
+        module, seen = torch.nn.Linear(1, 1, bias=False), []
+        torch.nn.init.zeros_(module.weight)
+        optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
+
+        def quality() -> float:
+            seen.append(module.weight.item())
+            return 1.0 if len(seen) == 2 and not found else 0.0
+
+        schedule = _training.Schedule(epochs, 12, 1e5, decay=0.5)
+        _training.train(
+            module, optimiser, lambda epoch: iter([0]), lambda batch: module.weight.sum(), quality, schedule, progress
+        )
+        return seen
+
+    found: list[float] = []
+    rates = -np.diff([0.0, *steps(14, quiet)])
+    assert rates.tolist() == [1.0] * 7 + [0.5] * 5 + [0.25] * 2
+    found = steps(9, with_scratch(quiet, tmp_path))
+    rest = steps(14, with_scratch(quiet, tmp_path))
+    assert (-np.diff([found[-1], *rest])).tolist() == [0.5] * 3 + [0.25] * 2, "and it stays so after a kill"

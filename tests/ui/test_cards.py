@@ -76,6 +76,37 @@ def test_movement_marks_compare_places() -> None:
     assert "★" in page
 
 
+def test_no_reaction_of_the_model_is_seen() -> None:
+    """Nothing found, or the same rank and margin without the named items."""
+    assert cards.unmoved(made())
+    same = {"rank_before": 1, "rank_after": 1, "margin_before": 0.5}
+    assert cards.unmoved(made(**FOUND | same | {"margin_after": 0.5}))
+    assert not cards.unmoved(made(**FOUND | same | {"margin_after": 0.4}))
+    assert "no edit changes &lt;a&gt; score" in cards.explanation(made(), "x", note="no edit changes <a> score")
+
+
+def test_an_explainer_without_an_answer_says_why_on_its_card() -> None:
+    page = cards.no_answer("lcer", EVIL, f"lcer needs {EVIL}")
+    assert "Lcer needs" in page
+    assert "<script" not in page
+
+
+def side(item: str, rank: int, other: int) -> dict:
+    return row(item, rank) | {"other": other, "title": EVIL}
+
+
+def test_two_lists_side_by_side_mark_what_is_only_here_and_what_stands_elsewhere() -> None:
+    rows = [side("a", 1, 3), side("b", 2, 2), side("c", 3, 1), side("d", 4, 57)]
+    page = cards.side_list(rows, "A", "B", 10)
+    marks = [part.split("</span>")[0].split(">")[-1] for part in page.split('class="mark')[1:]]
+    assert marks == ["▲ 2", "=", "▼ 2", "only"]
+    assert "57 in B" in page
+    assert "3 in B" not in page
+    assert "<script" not in page
+    assert page.count('class="num dim">1<') == 0, "scores are hidden"
+    assert cards.side_list(rows, "A", "B", 10, scores=True).count('class="num dim">1<') == 4
+
+
 def test_every_term_shown_is_explained() -> None:
     page = cards.explanation(
         made(**FOUND, necessary=True, sufficient=True, details={"rules": [{"item": "1", "support": 0.1, "lift": 2.0}]}),

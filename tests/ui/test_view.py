@@ -17,7 +17,7 @@ class Forms:
     """Two models, one with settings."""
 
     known: ClassVar = {
-        "models": ["ease", "sasrec"],
+        "models": ["ease", "sasrec", "toppop"],
         "explainers": ["lcer", "minimal"],
         "data.splits": ["leave-one-out", "random"],
     }
@@ -55,6 +55,11 @@ VIEWS = [
         off=("50", "x y"),
         whynot="9",
         pin=Pin("sasrec", (), 3, "7"),
+        part="compare",
+        board="ml-1m",
+        board_setting="sampled-100",
+        other="ease",
+        other_settings=(("l2", 9.0),),
     ),
     View(model="sasrec", who="new", history=("1", "2", "3"), pin=Pin("ease", (("l2", 1.0),), 0, "", ("4", "5"))),
     View(who="item", item="8", user="3", trait="niche", draw=4),
@@ -95,6 +100,9 @@ def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
         ("trait", "odd", "trait"),
         ("modle", "ease", "model"),
         ("pin", "maybe", "pin"),
+        ("part", "everything", "part"),
+        ("other", "easy", "ease"),
+        ("other_settings", "l3=1", "toppop"),
     ],
 )
 def test_an_unknown_value_is_one_sentence(name: str, value: str, words: str) -> None:
@@ -118,5 +126,6 @@ def test_a_choice_forgets_only_what_it_makes_meaningless() -> None:
     assert (other.settings, other.target, other.off, other.user) == ((), "", view.off, view.user)
     assert (view.changed(user="13").off, view.changed(user="13").target) == ((), "")
     assert view.changed(user="13", target="t").target == "t"
+    assert (view.changed(other="sasrec").other_settings, view.changed(k=3).other_settings) == ((), (("l2", 9.0),))
     fresh = view.changed(dataset="planted")
     assert (fresh.user, fresh.off, fresh.pin, fresh.model) == ("", (), None, "ease")
