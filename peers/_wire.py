@@ -30,7 +30,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+threading.Thread(target=_end_with, args=(int(SETTINGS["parent"]),), daemon=True).start()
 
 
 def tell(**facts: Any) -> None:

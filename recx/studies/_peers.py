@@ -65,7 +65,7 @@ def running(name: str, folder: Path, settings: dict[str, Any], *, threads: int) 
         raise BadInput(
             f"there are no peers to compare with: run `make install-bench`, which makes {PYTHON.parents[1]}."
         )
-    (folder / "settings.json").write_text(json.dumps(settings | {"threads": threads}), "utf-8")
+    (folder / "settings.json").write_text(json.dumps(settings | {"threads": threads, "parent": os.getpid()}), "utf-8")
     log = folder / f"{name}.log"
     env = os.environ | dict.fromkeys(THREADS, str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}
     command = [str(PYTHON), str(ROOT / "peers" / f"{name}.py"), str(folder)]

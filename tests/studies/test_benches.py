@@ -139,9 +139,12 @@ def test_a_peer_that_dies_is_reported_with_the_end_of_its_log(tmp_path: Path, mo
 
 def test_a_peer_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """A runner that would sleep for a minute; whoever started it ends at once without a word."""
-    (tmp_path / "settings.json").write_text("{}")
     runner = f"import sys; sys.path.insert(0, {str(_peers.ROOT / 'peers')!r}); import _wire, time; time.sleep(60)"
-    start = f"import subprocess; print(subprocess.Popen([{sys.executable!r}, '-c', {runner!r}, {str(tmp_path)!r}]).pid)"
+    start = f"""if True:
+        import json, os, pathlib, subprocess
+        pathlib.Path({str(tmp_path / "settings.json")!r}).write_text(json.dumps({{"parent": os.getpid()}}))
+        command = [{sys.executable!r}, "-c", {runner!r}, {str(tmp_path)!r}]
+        print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid)"""
     done = subprocess.run([sys.executable, "-c", start], stdout=subprocess.PIPE, text=True, check=True, timeout=30)
     assert _gone(int(done.stdout.split()[0]), 20.0)
 
