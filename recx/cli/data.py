@@ -75,12 +75,13 @@ def data_add(name: str, source: str | None, progress: Progress) -> Shown:
 @click.option("--separator", help="Between the columns of a text file [found out].")
 @click.option("--encoding", help="Of a text file [utf-8].")
 @click.option("--repeats", is_flag=True, help="Keep it when a user meets an item again.")
+@click.option("--unordered", is_flag=True, help="Without a time: the rows are in no order that a model could learn.")
 @shown
-def data_import(file: str, name: str, columns: str, progress: Progress, **options: Any) -> Shown:
+def data_import(file: str, name: str, columns: str, unordered: bool, progress: Progress, **options: Any) -> Shown:
     """Make a data set of a CSV, TSV or Parquet file."""
     from recx.data import _files
 
     named = pairs(columns.split(","), "--columns user=uid,item=film")
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None} | {"ordered": not unordered}
     found = _files.import_table(file, name, named, progress=progress, **given)
     return found, lambda: _summary_text(found)

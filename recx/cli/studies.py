@@ -39,7 +39,7 @@ def study(name: str, settings: tuple[str, ...], keep: bool, progress: Progress, 
     document |= {"provenance": _provenance(manifest) | {"command": _command()}}
     if keep:
         about = {key: value for key, value in document.items() if key != "rows"}
-        shipped.keep(f"{name}-{recipe.data.source.name}", found, about)
+        shipped.keep(f"{name}-{recipe.data.source.name}", found, about, getattr(recipe, "lines", ()))
     return document, lambda: _study_text(rows)
 
 

@@ -36,6 +36,7 @@ def import_table(
     encoding: str = "utf-8",
     separator: str | None = None,
     repeats: bool = False,
+    ordered: bool = True,
     progress: Progress = quiet,
 ) -> None:
     """Turn a file into the data set `name` in `downloads()`; an earlier table of that name is replaced.
@@ -44,7 +45,8 @@ def import_table(
     `columns`: role -> column, roles `user`, `item` (needed), `rating`, `time`, `title`, `year`, `genres` (as "a|b").
     `items`: a second file with the `item`, `title`, `year`, `genres` columns. `time`: seconds, milli-, micro- or
     nanoseconds since 1970 (told apart by size) or ISO 8601. `repeats`: keep it when a user meets an item again
-    (listening, visits). Rows with an empty rating or time are left out: do not name the column to keep them.
+    (listening, visits). `ordered`: without a time, whether the rows stand in the order of events. Rows with an empty
+    rating or time are left out: do not name the column to keep them.
     Raises BadInput for a bad name, an unknown role or column, an unreadable file, and when no row is usable.
     """
     _check_name(name)
@@ -59,13 +61,10 @@ def import_table(
     progress(0.4, f"checking {len(rows):,} rows")
     events, dropped = clean(rows, dropped)
     data = build(name, events, items=_items(about), dropped=dropped, repeats=repeats)
+    facts = {"file": path.name, "sha256": _files.content(path), "columns": dict(columns), "repeats": repeats}
     progress(0.8, "writing")
     with _files.fresh_folder(name) as folder:
-        _write(
-            data,
-            folder,
-            {"file": path.name, "sha256": _files.content(path), "columns": dict(columns), "repeats": repeats},
-        )
+        _write(data, folder, facts | {"ordered": ordered or "time" in columns})
 
 
 def _check_name(name: str) -> None:
@@ -176,7 +175,8 @@ def load(name: str) -> Interactions:
     try:
         events, items, users = (parquet.read_table(folder / part).to_pandas() for part in PARTS)
         columns = {column: events[column].to_numpy() for column in events}
-        data = Interactions(name, users=users, items=items, dropped=dict(head["dropped"]), **columns)
+        about = {"dropped": dict(head["dropped"]), "ordered": head.get("ordered", True)}
+        data = Interactions(name, users=users, items=items, **about, **columns)
         sound = data.user.max() < data.n_users and data.item.max() < data.n_items
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
         sound = False

@@ -32,13 +32,33 @@ def provenance(path: Path) -> dict[str, Any]:
     return dict(json.loads(beside.read_text(encoding="utf-8"))) if beside.is_file() else {}
 
 
-def keep(name: str, frame: Any, about: dict[str, Any]) -> Path:
-    """Write a table and its provenance into `results/` of this checkout: `<name>.parquet` and `<name>.json`."""
+def keep(name: str, frame: Any, about: dict[str, Any], lines: tuple[str, ...] = ()) -> Path:
+    """Write a table and its provenance into `results/` of this checkout: `<name>.parquet` and `<name>.json`.
+
+    `lines`: columns that name a line of the table. An earlier table then keeps its other lines, and `runs` says of each
+    line where it comes from: a better run replaces a line, not the table.
+    """
     path = paths.shipped_results() / f"{name}.parquet"
     path.parent.mkdir(exist_ok=True)
+    if lines:
+        frame, about = _merged(path, frame, about, lines)
     frame.to_parquet(path, index=False)
     path.with_suffix(".json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path
+
+
+def _merged(path: Path, frame: Any, about: dict[str, Any], lines: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+    """The table with the lines of an earlier one that it lacks, and the provenance of each line."""
+    import pandas as pd
+
+    named = lambda table: table[list(lines)].astype("str").agg(", ".join, axis=1)  # noqa: E731
+    runs = dict.fromkeys(named(frame), about)
+    if path.is_file():
+        old = pd.read_parquet(path)
+        rest = old[~named(old).isin(runs)]
+        runs |= {line: provenance(path)["runs"][line] for line in dict.fromkeys(named(rest))}
+        frame = pd.concat([rest.dropna(axis=1, how="all"), frame], ignore_index=True)[list(frame.columns)]
+    return frame, about | {"runs": runs}
 
 
 def read(study: str | None = None) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ class Answer:
 
 
 Ask = Callable[[torch.Tensor, torch.Tensor], Answer]
-"""Histories Long[B, L] (on the CPU, PAD on the left only) and users Long[B] (-1 unknown) to an answer."""
+"""Histories Long[B, L] (on the CPU, PAD on the left only, a copy) and users Long[B] (-1 unknown) to an answer."""
 
 
 class BlackBox:

@@ -34,7 +34,7 @@ def function(entry: registered.Registered, ids: Ids) -> Ask:
     words = wanted(who, call)
 
     def ask(histories: torch.Tensor, users: torch.Tensor) -> Answer:
-        known: dict[str, Any] = {"histories": histories.clone(), "users": users.clone(), "items": None}
+        known: dict[str, Any] = {"histories": histories, "users": users, "items": None}
         known |= {"item_ids": list(ids.items), "user_ids": list(ids.users)}
         places = [known[word] for word, by_name in words if not by_name]
         raw = within(model.timeout, who, partial(call, *places, **{w: known[w] for w, by_name in words if by_name}))

@@ -104,7 +104,7 @@ class SequenceRecipe:
         if valid is not None and len(valid):
             quality = lambda: float(per_case(scorer, valid, names=("ndcg@10",))["ndcg@10"].mean())  # noqa: E731
         schedule = Schedule(self.epochs, self.patience, self.max_seconds, decay=self.decay)
-        made = batches(data, self.batch, self.max_len, seed, place)
+        made = batches(data, self.batch, self.max_len + 1, seed, place)  # a full window, and the item behind it
         loss = self.objective(net, noise)
         scorer.report = train(net, optimiser, made, loss, quality, schedule, progress, seed, noise)
         return scorer

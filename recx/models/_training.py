@@ -56,8 +56,8 @@ def train(
     `batches(epoch)` yields batches; `loss(batch)` is a scalar; `quality()` is a validation score to raise (None:
     no selection, the last state stays). Dropout and `noise` are keyed by (seed, epoch), and the state after an epoch is
     kept in the scratch folder of `progress` (if it has one): a training that was killed goes on where it was, with the
-    same numbers. Returns `{epochs, converged, stopped, note, best, parameters, curve}`, curve rows `{epoch, loss,
-    quality, seconds}`. Raises BadInput when the loss is not finite before any good state was reached.
+    same numbers. Returns `{epochs, seconds, converged, stopped, note, best, parameters, curve}`, curve rows `{epoch,
+    loss, quality, seconds}`. Raises BadInput when the loss is not finite before any good state was reached.
     """
     run = _Run(module, optimiser, schedule, progress)
     run.resume()
@@ -214,6 +214,7 @@ class _Run:
         """Plain values. Converged: patience ran out, or all epochs were meant to be run."""
         return {
             "epochs": len(self.curve),
+            "seconds": round(self._seconds(), 3),
             "converged": self.stopped == "patience" or (self.stopped == "epochs" and not selected),
             "stopped": self.stopped,
             "note": self.note,

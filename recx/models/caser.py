@@ -31,6 +31,7 @@ class Caser(SequenceRecipe):
 
     max_len: int = param(200, "Items of each history that are learnt from, the latest", unit="items", low=1, high=5000)
     dropout: float = param(0.5, "Share of the joined features dropped in training", low=0.0, high=0.95)
+    lr: float = param(3e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     window: int = param(5, "Items that are looked at, the latest (L)", unit="items", low=1, high=100)
     targets: int = param(1, "Coming items that a position learns from (T)", unit="items", low=1, high=20)
     horizontal: int = param(16, "Horizontal filters of each height", low=1, high=1024)

@@ -23,6 +23,8 @@ class Fpmc(SequenceRecipe):
     """
 
     max_len: int = param(1000, "Items of each history that are learnt from, the latest", unit="items", low=1, high=5000)
+    dropout: float = param(0.5, "Share of the state's entries dropped in training", low=0.0, high=0.95)
+    lr: float = param(3e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     paper: ClassVar[str] = "Rendle et al., WWW 2010"
     published: ClassVar[dict[str, Any]] = {"loss": "bpr", "dim": 32, "dropout": 0.0}
     edited_history: ClassVar[str] = (

@@ -38,6 +38,7 @@ class Gru4Rec(SequenceRecipe):
     """
 
     dim: int = param(64, "Width of the item vectors and of the hidden state", low=1, high=4096)
+    lr: float = param(3e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     layers: int = param(1, "GRU layers", low=1, high=8)
     tied: bool = param(True, "One table of item vectors for input and output (constrained embedding)")
     dropout_input: float = param(0.2, "Share of the item vectors' entries dropped in training", low=0.0, high=0.95)

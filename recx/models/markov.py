@@ -28,7 +28,7 @@ class Markov:
     """
 
     smoothing: float = param(10.0, "Events that the overall popularity is worth", unit="events", low=1e-6, high=1e9)
-    window: int = param(1, "How many of the next events count as coming after an item", unit="events", low=1, high=1000)
+    window: int = param(3, "How many of the next events count as coming after an item", unit="events", low=1, high=1000)
     paper: ClassVar[str] = "Shani, Heckerman & Brafman, JMLR 2005"
 
     def fit(
@@ -105,7 +105,8 @@ class Chain:
         prior = self._prior(before) * self.share[item]
         if not len(self.pairs):
             return prior
-        known = (self.pairs[place] == pair) & (before != PAD)
+        # An empty history makes a negative number, which no pair has.
+        known = self.pairs[place] == pair
         return prior + known * self.counts[place] / self.weight[before.clamp_min(0)]
 
     def _prior(self, before: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,7 @@ class Narm(SequenceRecipe):
     history is a target of one pass.
     """
 
+    lr: float = param(3e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     hidden: int = param(100, "Width of the hidden state", low=1, high=4096)
     dropout: float = param(0.5, "Share of the joined states dropped in training", low=0.0, high=0.95)
     dropout_input: float = param(0.25, "Share of the item vectors' entries dropped in training", low=0.0, high=0.95)

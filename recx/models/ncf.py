@@ -65,7 +65,7 @@ class Ncf:
         when `explicit` and the data have no ratings.
         """
         place = devices.resolve(device)
-        learnt = _Implicit(data, self.negatives, seed) if self.task == "implicit" else _Explicit(data, seed)
+        learnt = Implicit(data, self.negatives, seed) if self.task == "implicit" else Explicit(data, seed)
         net = NeuMf(data.n_users, data.n_items, self.factors, self.layers, learnt.mean, seed).to(place)
         optimiser = torch.optim.Adam(net.parameters(), lr=self.lr, weight_decay=self.l2)
         loss = F.binary_cross_entropy_with_logits if self.task == "implicit" else F.mse_loss
@@ -93,7 +93,7 @@ def _quality(scorer: NeuralScorer, valid: Heldout) -> float:
     return float(per_case(scorer, valid, names=("ndcg@10",))["ndcg@10"].mean())
 
 
-class _Implicit:
+class Implicit:
     """What people have, each with items at random that they do not have."""
 
     mean = 0.0
@@ -115,7 +115,7 @@ class _Implicit:
         return NeuralScorer(net, fold, {"r2": r2})
 
 
-class _Explicit:
+class Explicit:
     """The known ratings, each a batch row of one item."""
 
     def __init__(self, data: Interactions, seed: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from recx.core.recipe import param
 from recx.data.interactions import PAD
 from recx.models._sequence import SequenceRecipe, dropout, initialise, last_weight, window_weight
 from recx.models.narm import attention, attention_of_one
@@ -24,6 +25,7 @@ class Stamp(SequenceRecipe):
     history. Published: cross-entropy, width 100, no dropout, learning rate 0.003.
     """
 
+    lr: float = param(3e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     paper: ClassVar[str] = "Liu et al., KDD 2018"
     published: ClassVar[dict[str, Any]] = {"loss": "ce", "dim": 100, "dropout": 0.0, "lr": 3e-3}
 

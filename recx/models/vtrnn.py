@@ -29,6 +29,7 @@ class VtRnn(SequenceRecipe):
     (0 or 1 each). Published: `bpr`, width 20. A learnt state stands for the empty history.
     """
 
+    lr: float = param(3e-3, "Learning rate of Adam", low=1e-7, high=1.0)
     features: str = param("none", "What is known of an item besides its code", choices=("none", "genres"))
     dropout_input: float = param(0.2, "Share of the item vectors' entries dropped in training", low=0.0, high=0.95)
     paper: ClassVar[str] = "Cui et al., arXiv 1611.06668"

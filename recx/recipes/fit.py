@@ -39,7 +39,8 @@ class Fit:
         start = time.perf_counter()
         model = self.model.build()
         scorer = model.fit(split.train, valid=split.valid, seed=self.seed, device=self.device, progress=progress)
-        scorer.report |= {"seconds": round(time.perf_counter() - start, 3), "device": str(scorer.device)}
+        spent = round(time.perf_counter() - start, 3)  # of a training that was resumed only the last part
+        scorer.report |= {"seconds": max(spent, scorer.report.get("seconds", 0.0)), "device": str(scorer.device)}
         return scorer
 
 

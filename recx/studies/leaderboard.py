@@ -50,6 +50,7 @@ class Leaderboard:
     lane: ClassVar[str] = "batch"
 
     default_dataset: ClassVar[str] = "ml-100k"
+    lines: ClassVar[tuple[str, ...]] = ("system", "param_value", "setting")
     small: ClassVar[dict[str, Any]] = {"seeds": 1, "max_seconds": 5.0}
     dataset_fields: ClassVar[dict[str, dict[str, Any]]] = {"ml-1m": {"seeds": 1, "max_seconds": 1200.0}}
 
@@ -64,10 +65,15 @@ class Leaderboard:
         form_of: Form,
         **counts: Any,
     ) -> Leaderboard:
-        """The study from the words a user types. `settings["leaderboard"]`: its own fields, `split`, `grid` (true)."""
+        """The study from the words a user types.
+
+        `settings["leaderboard"]`: its own fields, `split`, `grid` (true or false), `published` (true, false, or the
+        models, "+" between, that have the row of their paper).
+        """
         dataset = dataset or cls.default_dataset
         own = dict(settings.get("leaderboard", {}))
         split, grid = own.pop("split", "leave-one-out"), own.pop("grid", not small and dataset not in NO_GRID)
+        published = str(own.pop("published", "true")).lower()
         fields = cls.dataset_fields.get(dataset, {}) | (cls.small if small else {}) | own
         fields |= {name: value for name, value in counts.items() if value is not None}
         fields = dict(recipe.clean("leaderboard", recipe.describe(cls), fields))
@@ -82,6 +88,7 @@ class Leaderboard:
             line
             for name in chosen
             for line in _entries(name, dict(settings.get(name, {})), seconds, str(grid).lower() in TRUE, form_of)
+            if line.training == EQUAL or published in TRUE or name in published.split("+")
         ]
         return cls(data, registry.named("data.splits", split, form_of=form_of), tuple(lines), **fields)
 

@@ -10,9 +10,10 @@ import streamlit as st
 from recx.core.errors import BadInput, unknown
 from recx.engine import shipped
 from recx.figures import board as figures
+from recx.studies.leaderboard import FLOORS
 from recx.ui import export, frame, text
 from recx.ui.case import CHART
-from recx.ui.models import FLOORS, NAIVE, short
+from recx.ui.models import NAIVE, short
 from recx.ui.state import change, view
 from recx.ui.view import View
 

@@ -9,8 +9,6 @@ from recx.engine.catalogue import Catalogue
 
 NAIVE = ("random", "toppop", "recentpop")
 """Floors that do not look at the person: the last entries of a menu."""
-FLOORS = (*NAIVE, "markov", "itemknn", "ease")
-"""What every learnt model should pass: these take moments to compute and have next to nothing to set."""
 
 
 def ordered(known: Catalogue) -> list[str]:

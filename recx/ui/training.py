@@ -14,9 +14,10 @@ from recx.engine.jobs import Job
 from recx.figures import training as figures
 from recx.recipes.fit import Fit
 from recx.recipes.trained import Trained
+from recx.studies.leaderboard import FLOORS
 from recx.ui import cards, fetch, frame, settings, text
 from recx.ui.case import CHART
-from recx.ui.models import FLOORS, NAIVE, short
+from recx.ui.models import NAIVE, short
 from recx.ui.state import view
 
 METRICS = ("hr@10", "ndcg@10", "ndcg@100", "recall@20", "recall@50")

@@ -12,7 +12,7 @@ import pytest
 from recx.engine import shipped
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=180_000)
 pytestmark = pytest.mark.browser
 
 SMALL = "&".join(f"settings={one}" for one in ("dim%3D16", "blocks%3D1", "max_len%3D20", "patience%3D1000"))
@@ -27,7 +27,7 @@ def idle(page) -> None:
 def drawn(page, n: int) -> None:
     """The loss curve is drawn with at least so many points."""
     points = "document.querySelector('.st-key-training .js-plotly-plot')?.data?.[0]?.x?.length"
-    page.wait_for_function(f"{points} >= {n}", timeout=120_000)
+    page.wait_for_function(f"{points} >= {n}", timeout=180_000)
 
 
 def train(page, app: str, query: str) -> object:

@@ -139,6 +139,14 @@ def test_without_time_the_file_gives_the_order_and_repeats_can_be_kept(load: Cal
     assert load(body).time is None
 
 
+def test_rows_in_no_order_are_remembered_as_such(load: Callable[..., Interactions]) -> None:
+    """A time is an order, whatever is said of the rows."""
+    body = "user,item,time\na,y,5\nb,y,6\n"
+    assert not load(body, ordered=False).ordered
+    assert load(body).ordered
+    assert load(body, {"user": "user", "item": "item", "time": "time"}, ordered=False).ordered
+
+
 def test_parquet_in_any_types(load: Callable[..., Interactions], tmp_path: Path) -> None:
     table = pd.DataFrame(
         {

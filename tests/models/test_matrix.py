@@ -28,7 +28,7 @@ from recx.models._scorer import load_scorer, save_scorer
 from recx.models.als import Als
 from recx.models.bpr import Bpr, PairScorer
 from recx.models.mf import Mf
-from recx.models.ncf import Ncf, NeuMf
+from recx.models.ncf import Implicit, Ncf, NeuMf
 
 RATED = [Mf(epochs=2), Als(), Ncf(task="explicit", epochs=2)]
 UNRATED = [Bpr(epochs=2), Als(kind="implicit", epochs=2), Ncf(epochs=2)]
@@ -196,6 +196,35 @@ def test_mf_deleting_an_interaction_leaves_a_world_apart_as_it_was() -> None:
     assert (after[0, :9] - before[0, :9]).abs().max() > 1e-3
 
 
+def test_ncf_is_a_product_beside_a_tower_on_joined_vectors() -> None:
+    """He et al.'s Eq. 12 for one user and item, the tower fed with both vectors joined, as the paper draws it."""
+    net = NeuMf(4, 5, factors=2, layers=3, mean=0.3, seed=0)
+    nn.init.normal_(net.people, generator=torch.Generator().manual_seed(1))
+    nn.init.normal_(net.items, generator=torch.Generator().manual_seed(2))
+    weights = {name: value.detach().double().numpy() for name, value in net.named_parameters()}
+    person, thing = weights["people"][3], weights["items"][1]
+    assert len(person) == 2 + 8
+    first = np.hstack([weights["own.weight"], weights["other.weight"]])
+    hidden = np.maximum(first @ np.concatenate([person[2:], thing[2:]]) + weights["own.bias"], 0)
+    for layer in (0, 1):
+        hidden = np.maximum(weights[f"tower.{layer}.weight"] @ hidden + weights[f"tower.{layer}.bias"], 0)
+    both = np.concatenate([person[:2] * thing[:2], hidden])
+    wanted = np.concatenate([weights["product.weight"][0], weights["out.weight"][0]]) @ both + weights["out.bias"][0]
+    assert len(hidden) == 2
+    assert float(net(torch.tensor([3]), torch.tensor([[1]])).detach()) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_ncf_learns_each_pair_once_beside_items_that_its_person_does_not_have() -> None:
+    data = at_random(20, 30)
+    users, items, wanted = Implicit(data, 3, seed=0).epoch(1)
+    _, here = dense(data)
+    assert sorted(zip(users.tolist(), items[:, 0].tolist(), strict=True)) == sorted(
+        zip(data.user.tolist(), data.item.tolist(), strict=True)
+    )
+    assert not here[users[:, None], items[:, 1:]].any()
+    assert torch.equal(wanted, torch.tensor([1.0, 0, 0, 0]).expand(len(data), 4))
+
+
 # -- alternating least squares
 
 
@@ -263,6 +292,8 @@ def test_groups_of_like_length_hold_every_row_once_and_pad_little() -> None:
     assert sorted(rows.tolist()) == torch.nonzero(lengths)[:, 0].tolist()
     assert all(int(lengths[rows].max()) == width for rows, width in groups)
     assert sum(len(rows) * width for rows, width in groups) < 1.2 * int(lengths.sum())
+    uneven = torch.tensor([900, *[3] * 200])
+    assert sum(len(rows) * width for rows, width in by_length(uneven, 17)) == int(uneven.sum())
 
 
 # -- tastes

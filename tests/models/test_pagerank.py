@@ -32,7 +32,7 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 def people(repeats: bool = False) -> list[list[int]]:
     """20 histories over 12 items and one that alone has item 12; nobody has item 13."""
-    rows = [*drawn(20, 12, seed=1), [0, 12, 3]]
+    rows = [*drawn(20, 12, seed=1), [12, 0, 3]]
     return [row + row[:1] * (n % 3) for n, row in enumerate(rows)] if repeats else rows
 
 
@@ -136,6 +136,19 @@ def test_many_edits_of_many_people_in_one_batch(road: str) -> None:
     histories = torch.randint(-1, N_ITEMS, (150, 6), generator=stream)
     alone = torch.cat([scorer.score(histories[i : i + 1], users[i : i + 1]) for i in range(150)])
     np.testing.assert_allclose(scorer.score(histories, users), alone, **CLOSE)
+
+
+def test_blocks_hold_every_known_row_once_and_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows times the square of the longest training history among them, unless it is one row."""
+    rows, stream = people(), torch.Generator().manual_seed(1)
+    scorer = PageRank().fit(events_of(rows, N_ITEMS))
+    monkeypatch.setattr(pagerank, "CELLS", 200)
+    users = torch.randint(-1, len(rows), (300,), generator=stream)
+    blocks = list(scorer._blocks(users))
+    assert torch.cat(blocks).sort().values.tolist() == torch.nonzero(users >= 0)[:, 0].tolist()
+    sizes = [(len(block), max(len(rows[u]) for u in users[block].tolist())) for block in blocks]
+    assert all(n == 1 or n * longest**2 <= 200 for n, longest in sizes)
+    assert max(n for n, _ in sizes) > 10
 
 
 def test_the_roads_agree_and_are_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

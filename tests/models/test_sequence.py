@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from recx.core import device as devices
+from recx.core import registry
 from recx.core.errors import BadInput
 from recx.models import _sequence
 from recx.models._sequence import batches, cross_entropy, dropout, item_loss, last_weight, left_aligned, window_weight
@@ -146,3 +147,13 @@ def test_data_without_order_has_nothing_for_a_sequence_model() -> None:
 def test_history_of_one_item_is_learnt_from() -> None:
     scorer = SasRec(dim=8, epochs=1).fit(events_of([[1], [2], [3]], 5))
     assert scorer.score(torch.tensor([[1]])).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "fmlprec", "bsarec"])
+def test_what_a_full_window_reads_was_trained(name: str) -> None:
+    """The state behind `max_len` items is read for everybody with so many: its position must have had a gradient."""
+    data = events_of([list(range(20))[u:] + list(range(20))[:u] for u in range(8)], 20)
+    model = registry.load("models", name)(dim=8, max_len=6, epochs=3, lr=1e-2, dropout=0.0)
+    start = model.network(data.n_items, data.n_users, devices.generator(0)).positions.weight
+    trained = model.fit(data, seed=0).net.positions.weight
+    assert ((trained - start).abs().amax(1) > 1e-3).all()

@@ -1,0 +1,36 @@
+"""Stored results: a better run replaces a line and leaves the others, each with where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from recx.core import paths
+from recx.engine import shipped
+
+
+def table(**lines: float) -> pd.DataFrame:
+    return pd.DataFrame({"system": list(lines), "setting": "full", "measured": list(lines.values()), "note": None})
+
+
+def test_a_better_run_replaces_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
+    lines = ("system", "setting")
+    shipped.keep("board", table(ease=0.1, sasrec=0.2), {"command": "first"}, lines)
+    shipped.keep("board", table(sasrec=0.3, markov=0.4), {"command": "second"}, lines)
+    (stored,) = shipped.read("board")
+    assert {row["system"]: row["measured"] for row in stored["rows"]} == {"ease": 0.1, "sasrec": 0.3, "markov": 0.4}
+    runs = {line: about["command"] for line, about in stored["provenance"]["runs"].items()}
+    assert runs == {"ease, full": "first", "sasrec, full": "second", "markov, full": "second"}
+    assert list(stored["rows"][0]) == ["system", "setting", "measured", "note"]
+
+
+def test_a_table_without_lines_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
+    for frame in (table(ease=0.1), table(markov=0.4)):
+        shipped.keep("board", frame, {"command": "any"})
+    (stored,) = shipped.read("board")
+    assert [row["system"] for row in stored["rows"]] == ["markov"]
+    assert stored["provenance"] == {"command": "any"}
