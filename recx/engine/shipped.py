@@ -35,8 +35,8 @@ def provenance(path: Path) -> dict[str, Any]:
 def keep(name: str, frame: Any, about: dict[str, Any], lines: tuple[str, ...] = ()) -> Path:
     """Write a table and its provenance into `results/` of this checkout: `<name>.parquet` and `<name>.json`.
 
-    `lines`: columns that name a line of the table. An earlier table then keeps its other lines, and `runs` says of each
-    line where it comes from: a better run replaces a line, not the table.
+    `lines`: columns that name a line of the table. An earlier table then keeps its other lines; `runs` and
+    `run_of` say of each line where it comes from: a better run replaces a line, not the table.
     """
     path = paths.shipped_results() / f"{name}.parquet"
     path.parent.mkdir(exist_ok=True)
@@ -52,13 +52,14 @@ def _merged(path: Path, frame: Any, about: dict[str, Any], lines: tuple[str, ...
     import pandas as pd
 
     named = lambda table: table[list(lines)].astype("str").agg(", ".join, axis=1)  # noqa: E731
-    runs = dict.fromkeys(named(frame), about)
+    run_of = dict.fromkeys(named(frame), about)
     if path.is_file():
-        old = pd.read_parquet(path)
-        rest = old[~named(old).isin(runs)]
-        runs |= {line: provenance(path)["runs"][line] for line in dict.fromkeys(named(rest))}
+        old, before = pd.read_parquet(path), provenance(path)
+        rest = old[~named(old).isin(run_of)]
+        run_of |= {line: before["runs"][before["run_of"][line]] for line in dict.fromkeys(named(rest))}
         frame = pd.concat([rest.dropna(axis=1, how="all"), frame], ignore_index=True)[list(frame.columns)]
-    return frame, about | {"runs": runs}
+    runs = [run for place, run in enumerate(run_of.values()) if run not in list(run_of.values())[:place]]
+    return frame, about | {"runs": runs, "run_of": {line: runs.index(run) for line, run in run_of.items()}}
 
 
 def read(study: str | None = None) -> list[dict[str, Any]]:

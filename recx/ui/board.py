@@ -157,7 +157,8 @@ def _system(row: Mapping[str, Any]) -> tuple[str, str]:
 def _standing(key: tuple[str, str], own: Metrics, same_fit: Metrics, called: Callable[[str], str]) -> Row:
     name, variant = key
     main = own.get(METRIC, {})
-    notes = dict.fromkeys(str(row["note"]) for row in own.values() if row.get("note"))
+    source = "" if main.get("published") is None else str(main.get("note") or "")
+    chosen = str((same_fit | own).get("seconds", {}).get("note") or "")
     values = {field: _value(same_fit | own, field) for field in ("seconds", "parameters", "converged")}
     return {
         "system": name,
@@ -169,7 +170,10 @@ def _standing(key: tuple[str, str], own: Metrics, same_fit: Metrics, called: Cal
         "ci_high": main.get("ci_high"),
         "n": main.get("n"),
         "hr": _value(own, "hr@10"),
-        "note": " ".join(notes),
+        "published": main.get("published"),
+        "source": source,
+        "settings": chosen.removeprefix("chosen settings: "),
+        "note": "" if source else str(main.get("note") or ""),
         **values,
     }
 
@@ -189,10 +193,12 @@ COLUMNS = {
     "kind": st.column_config.TextColumn("Kind", help="floor: a method with next to nothing to learn"),
     "ndcg": st.column_config.NumberColumn("NDCG@10", format="%.4f"),
     "interval": st.column_config.TextColumn("95 % interval", help="How far the number would move with other users"),
+    "published": st.column_config.NumberColumn("Public log", format="%.4f", help="NDCG@10 that others report"),
     "hr": st.column_config.NumberColumn("HR@10", format="%.4f"),
     "seconds": st.column_config.TextColumn("Time", help="Of one training"),
     "parameters": st.column_config.NumberColumn("Parameters", format="localized", help="Trained numbers"),
     "converged": st.column_config.TextColumn("Converged", help="no: cut by its time limit, so more time may help"),
+    "settings": st.column_config.TextColumn("Settings", help="Chosen on validation, or of the paper"),
     "note": st.column_config.TextColumn("Note"),
 }
 
@@ -235,11 +241,13 @@ def as_shown(row: Row, called: Callable[[str], str] = str) -> dict[str, Any]:
         "kind": "floor" if row["floor"] else "model",
         "ndcg": row["measured"],
         "interval": "" if low is None or high is None else f"{low:.4f} to {high:.4f}",
+        "published": row["published"],
         "hr": row["hr"],
         "seconds": text.seconds(row["seconds"]),
         "parameters": None if row["parameters"] is None else int(row["parameters"]),
         "converged": "–" if done is None else "yes" if done >= 1 else "no" if done <= 0 else f"{done:.0%} of seeds",
-        "note": "; ".join(part for part in (below, row["note"]) if part),
+        "settings": row["settings"],
+        "note": "; ".join(part for part in (below, row["note"], row["source"]) if part),
     }
 
 

@@ -227,6 +227,9 @@ def test_the_stamp_follows_files_and_settings(file: Path, tmp_path: Path) -> Non
     assert registered.stamp("vec") != first
     (tmp_path / "v.npy").write_bytes(b"1")
     assert registered.stamp("vec") == first
+    registered.remove("vec")
+    registered.add("vec", {"embeddings": str(tmp_path / "v.npy"), "version": "2"})
+    assert registered.stamp("vec") != first
     (tmp_path / "v.npy").unlink()
     with pytest.raises(BadInput, match=r"vec: .*v.npy cannot be read \(No such file"):
         registered.stamp("vec")

@@ -22,7 +22,9 @@ def test_a_better_run_replaces_a_line(tmp_path: Path, monkeypatch: pytest.Monkey
     shipped.keep("board", table(sasrec=0.3, markov=0.4), {"command": "second"}, lines)
     (stored,) = shipped.read("board")
     assert {row["system"]: row["measured"] for row in stored["rows"]} == {"ease": 0.1, "sasrec": 0.3, "markov": 0.4}
-    runs = {line: about["command"] for line, about in stored["provenance"]["runs"].items()}
+    about = stored["provenance"]
+    runs = {line: about["runs"][run]["command"] for line, run in about["run_of"].items()}
+    assert len(about["runs"]) == 2
     assert runs == {"ease, full": "first", "sasrec, full": "second", "markov, full": "second"}
     assert list(stored["rows"][0]) == ["system", "setting", "measured", "note"]
 
