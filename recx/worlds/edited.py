@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any
 
 import torch
@@ -132,9 +133,11 @@ class EditedWorld:
         if hasattr(scorer, "soft"):
             inner = scorer.soft(cut)
         else:
+            knows_people = self.users is not None and "users" in signature(scorer.soft_score).parameters
+            who = [{"users": self.users[row]} if knows_people and self.users is not None else {} for row, _ in groups]
             inner = lambda keeps: [  # noqa: E731
-                scorer.soft_score(histories, keep, targets)
-                for (histories, targets), keep in zip(cut, keeps, strict=True)
+                scorer.soft_score(histories, keep, targets, **person)
+                for (histories, targets), person, keep in zip(cut, who, keeps, strict=True)
             ]
 
         def scores(keeps: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 
+from recx.core import registry
 from recx.core.errors import BadInput
 from recx.data.interactions import PAD
 from recx.models._scorer import compact
 from recx.models.ease import ItemWeights
 from recx.worlds import edited
 from recx.worlds.edited import EditedWorld
+from tests.models.conftest import small_split
 
 
 def random_world(n_items: int = 30, people: int = 6, length: int = 9, seed: int = 0) -> EditedWorld:
@@ -120,3 +125,21 @@ def test_a_scorer_without_gradient_has_no_soft_world() -> None:
     assert "soft" not in world.capabilities
     with pytest.raises(BadInput, match="not differentiable"):
         world.soft([])
+
+
+@pytest.mark.parametrize("name", ["bpr", "ncf", "mf", "als", "ease"])
+def test_soft_scores_are_those_of_the_person(name: str) -> None:
+    """A model with a vector per person is asked about that person, softly too."""
+    split = small_split()
+    histories, users = (torch.as_tensor(part[:4]) for part in (split.test.histories, split.test.users))
+    data = split.train
+    if name == "mf":
+        stars = np.random.default_rng(0).integers(1, 6, len(data)).astype(np.float32)
+        data = dataclasses.replace(data, rating=stars)
+    settings = {"kind": "implicit", "epochs": 2} if name == "als" else {"epochs": 2} if name != "ease" else {}
+    world = EditedWorld(registry.load("models", name)(**settings).fit(data), histories, users)
+    row, targets = torch.arange(4), torch.tensor([[3, 5]] * 4)
+    keep = torch.rand(4, 2, histories.shape[1], generator=torch.Generator().manual_seed(0)) > 0.5
+    (soft,) = world.soft([(row, targets)])([keep[:, :, -world.widest(row) :].float()])
+    plain = torch.stack([world.scores(row, keep[:, k], targets[:, k, None])[:, 0] for k in range(2)], dim=1)
+    torch.testing.assert_close(soft, plain, atol=2e-5, rtol=1e-4)
