@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 
 import pandas as pd
 import psutil
@@ -471,10 +472,14 @@ def test_ctrl_c_is_clean(home):
         "patience=10000",
         "--json",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite started in the background ignores it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    try:
+        assert process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert err.strip().splitlines()[-1] == "recx: interrupted, nothing was lost."
