@@ -189,11 +189,13 @@ def _value(metrics: Metrics, name: str) -> float | None:
 ROW = 33
 """Pixels of a row of the table."""
 COLUMNS = {
-    "model": st.column_config.TextColumn("Model", pinned=True, help="as-published: with the paper's own loss"),
+    "model": st.column_config.TextColumn(
+        "Model", pinned=True, width=170, help="as-published: with the paper's own loss"
+    ),
     "kind": st.column_config.TextColumn("Kind", help="floor: a method with next to nothing to learn"),
     "ndcg": st.column_config.NumberColumn("NDCG@10", format="%.4f"),
     "interval": st.column_config.TextColumn("95 % interval", help="How far the number would move with other users"),
-    "published": st.column_config.NumberColumn("Public log", format="%.4f", help="NDCG@10 that others report"),
+    "published": st.column_config.TextColumn("Public log", help="NDCG@10 that others report; where: see Note"),
     "hr": st.column_config.NumberColumn("HR@10", format="%.4f"),
     "seconds": st.column_config.TextColumn("Time", help="Of one training"),
     "parameters": st.column_config.NumberColumn("Parameters", format="localized", help="Trained numbers"),
@@ -241,7 +243,7 @@ def as_shown(row: Row, called: Callable[[str], str] = str) -> dict[str, Any]:
         "kind": "floor" if row["floor"] else "model",
         "ndcg": row["measured"],
         "interval": "" if low is None or high is None else f"{low:.4f} to {high:.4f}",
-        "published": row["published"],
+        "published": "" if row["published"] is None else f"{row['published']:.4f}",
         "hr": row["hr"],
         "seconds": text.seconds(row["seconds"]),
         "parameters": None if row["parameters"] is None else int(row["parameters"]),
@@ -279,4 +281,6 @@ def _where(stored: Sequence[Mapping[str, Any]], dataset: str) -> None:
         if any(row["dataset"] == dataset for row in one["rows"]):
             about = one["provenance"].get("provenance", one["provenance"])
             made, command = str(about.get("created", "on an unknown day"))[:10], about.get("command", "unknown")
-            st.caption(f"Stored in `results/{one['file']}`, computed {made} by `{command}`")
+            runs = len(one["provenance"].get("runs", ()))
+            several = f", the last of {runs} runs whose lines are in it (all in the file beside it)" if runs > 1 else ""
+            st.caption(f"Stored in `results/{one['file']}`, computed {made} by `{command}`{several}")
