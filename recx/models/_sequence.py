@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -316,14 +317,23 @@ class SequenceScorer:
 class SoftSequenceScorer(SequenceScorer):
     """A sequence scorer whose network has `soft(items Long[B, L], keep Float[B, L]) -> state Float[B, d]`.
 
-    Items are oldest first with PAD anywhere; the state is exactly that of the edited history where keep is 0 or 1.
+    Items are oldest first with PAD anywhere; the state is exactly that of the edited history where keep is 0 or 1. A
+    network that keeps a vector per person takes `users` Long[B] too.
     """
 
-    def soft_score(self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def __init__(self, net: Any, edited_history: str) -> None:
+        super().__init__(net, edited_history)
+        self.knows_people = "users" in signature(net.soft).parameters
+
+    def soft_score(
+        self, histories: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor, users: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]."""
         n_soft, length = keep.shape[1:]
         items = histories[:, None].expand(-1, n_soft, -1).reshape(-1, length)
-        state = self.net.soft(items, (keep * (histories != PAD)[:, None]).reshape(-1, length))
+        kept = (keep * (histories != PAD)[:, None]).reshape(-1, length)
+        person = {} if users is None or not self.knows_people else {"users": users.repeat_interleave(n_soft)}
+        state = self.net.soft(items, kept, **person)
         table, bias = self.net.table()
         found = (state.unflatten(0, (-1, n_soft)) * table[targets]).sum(2)
         return found if bias is None else found + bias[targets]

@@ -127,7 +127,7 @@ def test_a_scorer_without_gradient_has_no_soft_world() -> None:
         world.soft([])
 
 
-@pytest.mark.parametrize("name", ["bpr", "ncf", "mf", "als", "ease"])
+@pytest.mark.parametrize("name", ["bpr", "ncf", "mf", "als", "ease", "caser", "fpmc", "sasrec"])
 def test_soft_scores_are_those_of_the_person(name: str) -> None:
     """A model with a vector per person is asked about that person, softly too."""
     split = small_split()
@@ -136,7 +136,7 @@ def test_soft_scores_are_those_of_the_person(name: str) -> None:
     if name == "mf":
         stars = np.random.default_rng(0).integers(1, 6, len(data)).astype(np.float32)
         data = dataclasses.replace(data, rating=stars)
-    settings = {"kind": "implicit", "epochs": 2} if name == "als" else {"epochs": 2} if name != "ease" else {}
+    settings = {"kind": "implicit", "epochs": 2} if name == "als" else {} if name == "ease" else {"epochs": 2}
     world = EditedWorld(registry.load("models", name)(**settings).fit(data), histories, users)
     row, targets = torch.arange(4), torch.tensor([[3, 5]] * 4)
     keep = torch.rand(4, 2, histories.shape[1], generator=torch.Generator().manual_seed(0)) > 0.5
