@@ -80,6 +80,7 @@ def test_the_verdict_is_what_a_plain_run_gives(explainer: Any, kind: str) -> Non
         assert (verdict.margin_after > 0) == (verdict.rank_after <= k)
         if verdict.rank_after > k:
             assert verdict.replacement is not None
+        if verdict.rank_after > k and named != own:  # without any history all items of `ease` score the same
             assert (
                 plain_rank(world, r, own, verdict.replacement)
                 > k
