@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
 import torch
 
 from recx.explainers._explanation import Finding
+from recx.explainers._lists import Lists, listed
+from recx.metrics.lists import newcomers, pn_r, pn_s
 from recx.worlds.edited import EditedWorld
 
 LARGEST_PROOF = 8
@@ -106,4 +109,75 @@ def _minimal(
         works[both] = world.rank(row[index][both], (full & named)[both], target[index][both]) <= k
     for p in index[works].tolist():
         answers[p] = "not proved"
+    return answers
+
+
+@dataclass(frozen=True)
+class ListVerdict:
+    """What really happens to a list without the named items. Items are codes, best first.
+
+    `size` of the list, `need`: how many shall be replaced, `replaced`: how many are; `left`: (item, place before),
+    `came`: (item, place now); `pn_s`, `pn_r`: share of the list that is new, plain and by place (2604.19663); `stay`:
+    how many of the list remain with only the named items; `minimal` as for items.
+    """
+
+    size: int
+    need: int
+    replaced: int = 0
+    left: tuple[tuple[int, int], ...] = ()
+    came: tuple[tuple[int, int], ...] = ()
+    pn_s: float = 0.0
+    pn_r: float = 0.0
+    stay: int | None = None
+    minimal: str | None = None
+
+
+def check_list(world: EditedWorld, row: torch.Tensor, k: int, share: str, findings: list[Finding]) -> list[ListVerdict]:
+    """One verdict per person of `row` Long[P]: the lists with all items, without the named ones, with only them."""
+    lists = Lists.of(world, row, k, share)
+    full = world.histories[row] >= 0
+    named = named_mask(full, findings)
+    before = lists.items.cpu().numpy()
+    after = listed(world, row, full & ~named, k).cpu().numpy()
+    only, _ = world.replaced(row, full & named, lists.items, lists.need)
+    plain, ranked = pn_s(before, after), pn_r(before, after)
+    came, left = newcomers(before, after), newcomers(after, before)
+    minimal = _minimal_lists(world, row, lists, findings, left.sum(1))
+    verdicts = []
+    for p, finding in enumerate(findings):
+        size, need = int(lists.size[p]), int(lists.need[p])
+        if not finding.positions:
+            verdicts.append(ListVerdict(size, need))
+            continue
+        gone = tuple((int(before[p, r]), int(r) + 1) for r in left[p].nonzero()[0])
+        new = tuple((int(after[p, r]), int(r) + 1) for r in came[p].nonzero()[0])
+        stay = size - int(only[p])
+        verdicts.append(
+            ListVerdict(size, need, len(gone), gone, new, float(plain[p]), float(ranked[p]), stay, minimal[p])
+        )
+    return verdicts
+
+
+def _minimal_lists(
+    world: EditedWorld, row: torch.Tensor, lists: Lists, findings: list[Finding], replaced: np.ndarray
+) -> list[str | None]:
+    """As `_minimal`, for sets that replace enough of a list."""
+    answers: list[str | None] = [None] * len(findings)
+    owners, subsets = [], []
+    for p, finding in enumerate(findings):
+        if not finding.positions or replaced[p] < int(lists.need[p]):
+            continue
+        few = len(finding.positions) <= LARGEST_PROOF
+        answers[p] = "proved" if few or finding.proved else "not proved"
+        for size in range(1, len(finding.positions) if few else 1):
+            for subset in combinations(finding.positions, size):
+                owners.append(p)
+                subsets.append(Finding(positions=subset))
+    if owners:
+        index = torch.tensor(owners, device=row.device)
+        full = world.histories[row[index]] >= 0
+        keep = full & ~named_mask(full, subsets)
+        count, _ = world.replaced(row[index], keep, lists.items[index], lists.need[index])
+        for p in index[count >= lists.need[index]].tolist():
+            answers[p] = "not proved"
     return answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import torch
 
 from recx.core.progress import Progress
 from recx.worlds.edited import EditedWorld
+
+Measure = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Two numbers per edit: plans Long[S] and what each keeps, Bool[S, L], to two vectors of S."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +31,23 @@ def run_together(
     columns: list[np.ndarray],
     plans: list[Generator[Ask, np.ndarray, Any]],
     progress: Progress,
+    measure: Measure | None = None,
 ) -> list[Any]:
     """What each plan returns. A plan yields an Ask and is sent Float[S, 2]: 1 if the target is in the top k, margin.
 
-    `columns[p]` are the columns of the history row that plan p numbers 0..n-1.
+    `columns[p]` are the columns of the history row that plan p numbers 0..n-1. `measure` gives two other numbers.
     """
+
+    def in_top_k(p: torch.Tensor, edits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rank, margin = world.rank_and_margin(row[p], edits, target[p], k)
+        return rank <= k, margin
+
     answers: list[Any] = [None] * len(plans)
     asked: dict[int, Ask] = {}
     for p, plan in enumerate(plans):
         _advance(p, plan, None, asked, answers)
     while asked:
-        replies = _answer_round(world, row, target, k, columns, asked)
+        replies = _answer_round(world, columns, asked, measure or in_top_k)
         for p, reply in replies.items():
             _advance(p, plans[p], reply, asked, answers)
         progress(1 - len(asked) / len(plans), f"{len(plans) - len(asked):,} of {len(plans):,} pairs done")
@@ -54,12 +63,7 @@ def _advance(p: int, plan: Any, reply: np.ndarray | None, asked: dict[int, Ask],
 
 
 def _answer_round(
-    world: EditedWorld,
-    row: torch.Tensor,
-    target: torch.Tensor,
-    k: int,
-    columns: list[np.ndarray],
-    asked: dict[int, Ask],
+    world: EditedWorld, columns: list[np.ndarray], asked: dict[int, Ask], measure: Measure
 ) -> dict[int, np.ndarray]:
     """All questions of a round as one batch; Float[S, 2] for each plan."""
     sizes = {p: len(ask.keep) for p, ask in asked.items()}
@@ -69,8 +73,7 @@ def _answer_round(
     for p, ask in asked.items():
         keep[start : start + sizes[p], columns[p]] = ask.keep
         start += sizes[p]
-    index = torch.as_tensor(owner, device=row.device)
-    edits = torch.as_tensor(keep, device=world.histories.device)
-    rank, margin = world.rank_and_margin(row[index], edits, target[index], k)
-    table = torch.stack([(rank <= k).float(), margin], dim=1).cpu().numpy()
+    device = world.histories.device
+    first, second = measure(torch.as_tensor(owner, device=device), torch.as_tensor(keep, device=device))
+    table = torch.stack([first.float(), second], dim=1).cpu().numpy()
     return dict(zip(sizes, np.split(table, np.cumsum(list(sizes.values()))[:-1]), strict=True))

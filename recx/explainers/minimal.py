@@ -16,6 +16,7 @@ from recx.core.progress import Progress, quiet
 from recx.core.recipe import param
 from recx.explainers._explanation import Finding
 from recx.explainers._lockstep import Ask, run_together
+from recx.explainers._minimal_list import smallest
 from recx.worlds.edited import EditedWorld
 
 Plan = Generator[Ask, np.ndarray, Any]
@@ -69,6 +70,20 @@ class Minimal:
         answers = run_together(world, row, target, k, columns, plans, progress)
         seconds = (time.perf_counter() - start) / max(1, len(row))
         return [self._finding(answer, own, seconds) for answer, own in zip(answers, columns, strict=True)]
+
+    def explain_list(
+        self,
+        world: EditedWorld,
+        row: torch.Tensor,
+        k: int,
+        share: str,
+        *,
+        seed: int = 0,
+        get: Any = None,
+        progress: Progress = quiet,
+    ) -> list[Finding]:
+        """One Finding per person: the fewest items whose removal replaces `share` of the list."""
+        return smallest(world, row, k, share, max_calls=self.max_calls, chunk=self.chunk, progress=progress)
 
     def _finding(self, answer: dict[str, Any], columns: np.ndarray, seconds: float) -> Finding:
         found, calls, full = answer["set"], answer["calls"], answer["exhausted"]

@@ -119,6 +119,28 @@ class EditedWorld:
             items[part], values[part] = order[:, :k], sorted_scores[:, :k]
         return items, values
 
+    def replaced(
+        self,
+        row: torch.Tensor,
+        keep: torch.Tensor | None,
+        listed: torch.Tensor,
+        need: torch.Tensor,
+        convention: str = "app",
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """How far an edit changes a list: Long[S] items of `listed` Long[S, m] that leave it, and a margin Float[S].
+
+        `listed`: -1 where a list is shorter. The margin is the need-th lowest score of the listed items minus the
+        need-th best of all others: below 0 at least `need` Long[S] of them are replaced, above 0 fewer are.
+        """
+        count = torch.empty(len(row), dtype=torch.long, device=self.histories.device)
+        margin = torch.empty(len(row), device=self.histories.device)
+        for part in self._blocks(len(row)):
+            edit = None if keep is None else keep[part]
+            scores = self._score(row[part], edit, None)
+            self._mask(scores, row[part], edit, convention)
+            count[part], margin[part] = _replaced(scores, listed[part], need[part])
+        return count, margin
+
     def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> SoftScores:
         """Differentiable scores under soft edits, many times over: for groups of (row Long[R], targets Long[R, S]).
 
@@ -173,3 +195,21 @@ class EditedWorld:
         size = max(1, BLOCK_BYTES // (4 * 8 * max(self.n_items, self.histories.shape[1])))
         for start in range(0, n, size):
             yield slice(start, start + size)
+
+
+def _replaced(scores: torch.Tensor, listed: torch.Tensor, need: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`EditedWorld.replaced` from masked scores Float[S, n_items]; equal scores stand in the order of item codes."""
+    here, lowest = listed >= 0, torch.finfo(scores.dtype).min
+    size = here.sum(1)
+    own = scores.gather(1, listed.clamp(min=0)).masked_fill(~here, float("inf")).sort(dim=1).values
+    outside = scores.scatter(1, torch.where(here, listed, listed[:, :1]).clamp(min=0), float("-inf"))
+    others = torch.topk(outside, min(listed.shape[1], scores.shape[1]), dim=1).values
+    count = (others > own).sum(1)
+    tied = ((others == own) & here.sort(dim=1, descending=True).values & (others > float("-inf"))).any(1)
+    if tied.any():
+        order = torch.sort(scores[tied], dim=1, descending=True, stable=True).indices[:, : listed.shape[1]]
+        in_list = torch.arange(order.shape[1], device=order.device) < size[tied, None]
+        now = torch.zeros_like(scores[tied], dtype=torch.bool).scatter(1, order, in_list)
+        count[tied] = size[tied] - (now.gather(1, listed[tied].clamp(min=0)) & here[tied]).sum(1)
+    at = (need - 1).clamp(min=0, max=listed.shape[1] - 1)[:, None]
+    return count, (own.gather(1, at) - others.gather(1, at).clamp(min=lowest))[:, 0]
