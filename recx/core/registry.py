@@ -93,6 +93,7 @@ def _form(kind: str, name: str) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if kind == "explainers":
         extra["needs"] = sorted(cls.needs_of_world)  # type: ignore[attr-defined]
+        extra["published"] = dict(getattr(cls, "published", {}))
     if kind == "models":
         grid = getattr(cls, "grid", {})
         extra |= {"grid": {field: list(values) for field, values in grid.items()}}

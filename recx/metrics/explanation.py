@@ -41,3 +41,10 @@ def bootstrap(
     pick = np.random.default_rng(seed).integers(n, size=(draws, n))
     low, high = np.nanpercentile(statistic(*(column[pick] for column in columns)), [2.5, 97.5])
     return value, float(low), float(high)
+
+
+def percentiles(popularity: np.ndarray) -> np.ndarray:
+    """Float[n]: the share (%) of items that are less popular, ties counted half; a random item has 50 on average."""
+    ordered = np.sort(popularity)
+    below, up_to = np.searchsorted(ordered, popularity, "left"), np.searchsorted(ordered, popularity, "right")
+    return (below + up_to) / 2 * (100 / max(1, len(popularity)))

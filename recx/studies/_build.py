@@ -8,6 +8,7 @@ from typing import Any
 from recx.core import recipe, registry
 from recx.core.errors import BadInput, unknown
 from recx.recipes._build import Form, data_of
+from recx.studies._systems import explainer_name, system_of
 
 
 def study_of(
@@ -28,23 +29,34 @@ def study_of(
         return cls.of(dataset=dataset, systems=systems, small=small, settings=settings or {}, form_of=form_of, **counts)
     dataset = dataset or cls.default_dataset
     chosen = tuple(dict.fromkeys(systems or cls.default_systems))
+    names = [word.partition("=")[0] for word in chosen]
     model = cls.model.name
     given = {key: dict(value) for key, value in (settings or {}).items()}
     for key in given:
-        if key not in (*chosen, model):
-            raise unknown("system", key, (*chosen, model), f" of {name}")
-    fields: dict[str, Any] = dict(cls.small) if small else {}
-    fields |= {key: value for key, value in (("users", users), ("seeds", seeds)) if value is not None}
-    counts = {key: value for key, value in fields.items() if key in ("users", "seeds")}
-    recipe.clean(name, [row for row in recipe.describe(cls) if row["name"] in ("users", "seeds")], counts)
+        if key not in (*names, model, name):
+            raise unknown("system", key, (*names, model), f" of {name}")
+    fields = _fields(cls, name, small, given.pop(name, {}), users=users, seeds=seeds)
 
-    def settled(key: str) -> dict[str, Any]:
-        base = dict(cls.dataset_settings.get(dataset, {}).get(key, {}))
-        return base | (cls.small_settings.get(key, {}) if small else {}) | given.get(key, {})
+    def settled(key: str, kind: str) -> dict[str, Any]:
+        base = dict(cls.dataset_settings.get(dataset, {}).get(kind, {}))
+        return base | (cls.small_settings.get(kind, {}) if small else {}) | given.get(key, {})
 
+    published = getattr(cls, "as_published", False)
     try:
-        parts = tuple(registry.named("explainers", one, settled(one), form_of=form_of) for one in chosen)
+        parts = tuple(
+            system_of(word, settled(key, explainer_name(word)), published, form_of)
+            for word, key in zip(chosen, names, strict=True)
+        )
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
-    named_model = registry.named("models", model, settled(model), form_of=form_of)
+    named_model = registry.named("models", model, settled(model, model), form_of=form_of)
     return cls(data=data_of(dataset, form_of=form_of), systems=parts, model=named_model, **fields)
+
+
+def _fields(cls: Any, name: str, small: bool, own: Mapping[str, Any], **counts: int | None) -> dict[str, Any]:
+    """The study's own fields: those of its small version, then `--set STUDY.field=value`, then the counts; checked."""
+    known = {row["name"]: row for row in recipe.describe(cls)}
+    typed = dict(own) | {key: value for key, value in counts.items() if value is not None and key in known}
+    checked = dict(recipe.clean(name, list(known.values()), typed))
+    defaults = {key: known[key]["default"] for key in typed if key not in checked}
+    return (dict(cls.small) if small else {}) | defaults | checked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recx.metrics.explanation import bootstrap, by_user, f_ns, share
+from recx.metrics.explanation import bootstrap, by_user, f_ns, percentiles, share
 
 
 def test_share_and_f_ns_by_hand() -> None:
@@ -32,3 +32,9 @@ def test_bootstrap_of_one_user_has_no_interval() -> None:
     value, low, high = bootstrap(share, [np.array([1.0]), np.array([2.0])])
     assert value == 0.5
     assert np.isnan([low, high]).all()
+
+
+def test_percentiles_by_hand_and_on_average() -> None:
+    """Ties share the middle of their places; whatever the ties, an item has 50 on average."""
+    assert percentiles(np.array([5, 0, 5, 9])).tolist() == [50.0, 12.5, 50.0, 87.5]
+    assert percentiles(np.random.default_rng(0).integers(4, size=1001)).mean() == pytest.approx(50)

@@ -14,7 +14,7 @@ from recx.core.errors import BadInput
 from recx.core.progress import quiet
 from recx.studies import _rows
 from recx.studies._build import study_of
-from recx.studies.lcer_table2 import CHUNK, measured
+from recx.studies._sets import CHUNK, distances, measured
 
 QUICK = {"multvae": {"epochs": 2}, "lcer": {"steps": 30}, "minimal": {"max_calls": 200}}
 
@@ -64,6 +64,45 @@ def test_minimal_sets_are_necessary_and_sufficient_in_the_app_convention() -> No
     assert minimal["pn"] == minimal["ps"] == minimal["f_ns"] == 100
 
 
+def test_costs_and_distances_have_their_rows() -> None:
+    rows = result("planted", seeds=2)
+    minimal = rows[(rows["system"] == "minimal") & rows["seed"].isna()].set_index("metric")
+    assert minimal.loc["model_calls", "measured"] > 1
+    assert minimal.loc["milliseconds", "measured"] > 0
+    lcer = rows[(rows["system"] == "lcer") & rows["seed"].isna()].set_index("metric")
+    assert lcer.loc["model_calls", "measured"] == QUICK["lcer"]["steps"]
+    if "distance" in minimal.index:
+        assert minimal.loc["distance", "measured"] >= 0
+
+
+def test_distance_by_hand() -> None:
+    """Five pairs, k = 2: no set exists; too long; at the optimum; two too many; not necessary, so short of its goal."""
+    table = pd.DataFrame(
+        {
+            "user": [0, 0, 1, 1, 1],
+            "seed": 0,
+            "found": [True] * 5,
+            "goal": ["both", "both", "both", "necessary", "necessary"],
+            "length": [1, 4, 2, 3, 1],
+            "smallest": [0, -1, 2, 1, 2],
+            "out app": [3, 3, 3, 3, 1],
+            "only app": [1, 1, 2, 9, 1],
+        }
+    )
+    rows = {row["metric"]: row for row in distances(table, 2)}
+    assert (rows["distance"]["measured"], rows["distance"]["n"]) == (1.0, 2)
+    assert (rows["at_optimum"]["measured"], rows["at_optimum"]["n"]) == (pytest.approx(100 / 3), 3)
+
+
+def test_a_system_may_be_an_alias_or_one_explainer_under_several_names() -> None:
+    words = ("minimal-necessary", "short=lcer", "lcer")
+    study = study_of("lcer-table2", dataset="planted", systems=words, settings={"short": {"steps": 7}})
+    assert [system.name for system in study.systems] == ["minimal-necessary", "short", "lcer"]
+    assert [system.explainer.name for system in study.systems] == ["minimal", "lcer", "lcer"]
+    assert dict(study.systems[0].explainer.settings) == {"goal": "necessary"}
+    assert [dict(system.explainer.settings) for system in study.systems[1:]] == [{"steps": 7}, {}]
+
+
 def test_measured_by_hand() -> None:
     """Two users, two pairs each, k = 2: three explanations, two necessary, one sufficient."""
     table = pd.DataFrame(
@@ -101,7 +140,7 @@ def test_parts_cover_the_users_once() -> None:
 
 def test_the_papers_settings_per_data_set() -> None:
     study = study_of("lcer-table2", dataset="ml-1m")
-    assert dict(study.systems[0].settings) == {"lam": 0.02, "alpha": 0.04}
+    assert dict(study.systems[0].explainer.settings) == {"lam": 0.02, "alpha": 0.04}
     assert dict(study.fit(0).split.settings) == {"test": 500, "valid": 500}
 
 
@@ -122,6 +161,8 @@ def test_every_published_table_is_readable_with_known_values() -> None:
         ({"settings": {"lcer": {"stepz": 3}}}, "steps"),
         ({"settings": {"sasrec": {"dim": 3}}}, "sasrec"),
         ({"dataset": "ml-100"}, "ml-100k"),
+        ({"systems": ("x=lcr",)}, "lcer"),
+        ({"settings": {"lcer-table2": {"userz": 3}}}, "users"),
     ],
 )
 def test_bad_words_are_one_sentence(words: dict[str, Any], sentence: str) -> None:

@@ -1,0 +1,54 @@
+"""The pairs that studies judge: people of a split's part with each item of their top k."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from recx.core.errors import BadInput
+from recx.core.recipe import Named
+from recx.recipes._recipe import Get, Recipe
+from recx.recipes.fit import Fit
+
+
+class Chunk(Protocol):
+    """The people `first` to `last` of a part ("test" or "valid") and the length of their lists."""
+
+    @property
+    def fit(self) -> Fit: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    @property
+    def part(self) -> str: ...
+
+
+def pairs(chunk: Chunk, get: Get) -> tuple[Any, Any, Any, Any]:
+    """World (edited-history) of a part, `row` Long[P], `target` Long[P], held-out items int64[B, T] (-1 fills).
+
+    P: `k` pairs per person, in the order of their list. Raises BadInput when the part has nobody at `first`.
+    """
+    import torch
+
+    from recx.worlds.edited import EditedWorld
+
+    split, scorer = get(chunk.fit.split_data), get(chunk.fit)
+    people = getattr(split, chunk.part)
+    users = torch.arange(len(people))[chunk.first : chunk.last]
+    if not len(users):
+        raise BadInput(f"the {chunk.part} part has {len(people):,} users: none at {chunk.first:,}.")
+    world = EditedWorld(
+        scorer, torch.as_tensor(people.histories), torch.as_tensor(people.model_users), population=split.train
+    )
+    top, _ = world.top_k(users.to(world.histories.device), None, chunk.k)
+    return world, users.to(top.device).repeat_interleave(top.shape[1]), top.flatten(), people.targets
+
+
+def needed_by(explainer: Named, fit: Fit) -> tuple[Recipe, ...]:
+    """The recipes that an explainer asks `get` for, beyond the world: its own `needs(fit)`, where it has one."""
+    from recx.core import registry
+
+    cls = registry.load(explainer.kind, explainer.name)
+    return tuple(explainer.build().needs(fit)) if hasattr(cls, "needs") else ()
