@@ -44,6 +44,10 @@ class ItemVectors:
         products = self.vectors[histories.clamp_min(0)] @ self.vectors[targets].transpose(1, 2)
         return (kept * products.transpose(1, 2)).sum(2) / kept.sum(2).clamp_min(1.0)
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, d]."""
+        return self.vectors
+
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"vectors": self.vectors}
 
@@ -81,6 +85,10 @@ class PersonVectors:
             rows = users.clamp_min(0)
             person = torch.where(((users >= 0) & self.own[rows])[:, None], self.people[rows], person)
         return dot(person, self.vectors, items)
+
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, d]."""
+        return self.vectors
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"vectors": self.vectors, "people": self.people, "own": self.own}

@@ -177,6 +177,10 @@ class RatingFactors:
             people = people + self.shift[users][:, None]
         return self.baseline[targets] + (people * self.items[targets]).sum(2)
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, k], without the column of ones that people's biases are multiplied by."""
+        return self.items[:, :-1] if bool((self.items[:, -1] == 1).all()) else self.items
+
     def tensors(self) -> dict[str, torch.Tensor]:
         return self._tensors
 

@@ -10,6 +10,11 @@ A network of this family reads Long[B, L] item codes, left-aligned, PAD behind, 
 
 so state t predicts item t (counted from 0), and one pass trains every position of a history (no prefix is expanded).
 `users` Long[B] are codes, -1 for people it does not know; most networks ignore them.
+
+A network that attends to the items also has
+
+    attention(items, last, layers) -> Float[B, L]    how much the state after `last` items looks at each of the items;
+                                                     `layers` as in `looked`; rows sum to at most 1
 """
 
 from __future__ import annotations
@@ -265,6 +270,8 @@ class SequenceScorer:
         self.net, self.edited_history = net.eval(), edited_history
         self.n_items, self.max_len = net.items.num_embeddings, net.sizes["max_len"]
         self.report: dict[str, Any] = {}
+        if hasattr(net, "attention"):
+            self.attention = self._attention
 
     @property
     def device(self) -> torch.device:
@@ -284,13 +291,38 @@ class SequenceScorer:
     def state(self, histories: torch.Tensor, users: torch.Tensor | None = None) -> torch.Tensor:
         """Float[B, d]: the state after the last item of each history, in blocks."""
         items, length = left_aligned(histories, self.max_len)
-        width = items.shape[1] + 1
-        size = max(1, 2**24 // (width**2 + 16 * width * self.net.items.weight.shape[1]))
+        size = self._rows_at_a_time(items)
         parts = [
             self.net(items[i : i + size], length[i : i + size], None if users is None else users[i : i + size])
             for i in range(0, max(len(items), 1), size)
         ]
         return torch.cat(parts)
+
+    def _rows_at_a_time(self, items: torch.Tensor) -> int:
+        width = items.shape[1] + 1
+        return max(1, 2**24 // (width**2 + 16 * width * self.net.items.weight.shape[1]))
+
+    def _attention(
+        self, histories: torch.Tensor, users: torch.Tensor | None = None, layers: str = "last"
+    ) -> torch.Tensor:
+        """Float[B, L]: how much the state behind the last item looks at each item of histories Long[B, L].
+
+        0 for padding and for items outside the window; what goes to a start or mask token is left out, so rows sum to
+        at most 1.
+        """
+        items, length = left_aligned(histories, self.max_len)
+        size, here = self._rows_at_a_time(items), histories != PAD
+        with torch.no_grad():
+            parts = [
+                self.net.attention(items[i : i + size], length[i : i + size], layers)
+                for i in range(0, max(len(items), 1), size)
+            ]
+        place = here.cumsum(1) - 1 - (here.sum(1) - length)[:, None]
+        return torch.cat(parts).gather(1, place.clamp_min(0)) * (here & (place >= 0))
+
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, d]: the output vectors."""
+        return self.net.table()[0]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return dict(self.net.state_dict())
@@ -342,6 +374,27 @@ class SoftSequenceScorer(SequenceScorer):
 def scorer_of(net: nn.Module, edited_history: str) -> SequenceScorer:
     """The scorer of a network: a differentiable one if it has `soft`."""
     return (SoftSequenceScorer if hasattr(net, "soft") else SequenceScorer)(net, edited_history)
+
+
+def looked(maps: list[torch.Tensor], layers: str, last: torch.Tensor) -> torch.Tensor:
+    """Float[B, L]: how much the positions `last` Long[B] look at each position, by the maps Float[B, L, L] of layers.
+
+    `layers`: last (the last layer's map), mean (of all layers), rollout (the product of all maps, each mixed half and
+    half with the position itself for its residual: Abnar & Zuidema, ACL 2020).
+    """
+    rows = torch.arange(len(last), device=last.device)
+    if layers == "rollout":
+        found = F.one_hot(last, maps[0].shape[2]).to(maps[0].dtype)
+        for one in reversed(maps):
+            found = (found + (found[:, None] @ one)[:, 0]) / 2
+        return found
+    chosen = maps if layers == "mean" else maps[-1:]
+    return torch.stack([one[rows, last] for one in chosen]).mean(0)
+
+
+def shares_of(look: torch.Tensor) -> torch.Tensor:
+    """Float[B, L]: looks of any sign as shares of their absolute sum; 0 where there are none."""
+    return look.abs() / look.abs().sum(1, keepdim=True).clamp_min(1e-30)
 
 
 def left_aligned(histories: torch.Tensor, max_len: int) -> tuple[torch.Tensor, torch.Tensor]:

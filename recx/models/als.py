@@ -182,6 +182,10 @@ class ImplicitFactors:
         people = self._ridge(histories, keep * (histories != PAD)[:, None])
         return (people * self.items[targets]).sum(2)
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, k]."""
+        return self.items
+
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"items": self.items, "start": self.start}
 

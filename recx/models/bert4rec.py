@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from recx.core.errors import BadInput
 from recx.core.recipe import param
 from recx.data.interactions import PAD
-from recx.models._sequence import Batch, SequenceRecipe, dropout, initialise, item_loss, window_weight
+from recx.models._sequence import Batch, SequenceRecipe, dropout, initialise, item_loss, looked, window_weight
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,12 @@ class Attention(nn.Module):
         mixed = self.out(mixed.transpose(1, 2).flatten(2))
         return self.norm(asking + dropout(mixed, self.dropout, self.training))
 
+    def looks(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """Float[B, L, L]: how much each row of x Float[B, L, d] looks at each that is seen, mean over the heads."""
+        parts = self.query(x), self.key_value(x).chunk(2, dim=-1)[0]
+        q, k = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~seen, float("-inf")).softmax(-1).mean(1)
+
 
 def weighted_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Attention of queries, keys, values Float[B, H, L, d] with each key's share multiplied by its weight."""
@@ -203,6 +209,22 @@ class Encoder(nn.Module):
         items = F.pad(items, (0, 1), value=PAD)
         visible = torch.arange(items.shape[1], device=items.device) <= last[:, None]
         return self.fill(items, visible, last[:, None], torch.ones_like(last[:, None], dtype=torch.bool))[:, 0]
+
+    def attention(self, items: torch.Tensor, last: torch.Tensor, layers: str) -> torch.Tensor:
+        """Float[B, L]: how much the mask token behind `last` of the items looks at each item; itself is left out."""
+        items = F.pad(items, (0, 1), value=PAD)
+        column = torch.arange(items.shape[1], device=items.device)
+        vectors = torch.where((column == last[:, None])[:, :, None], self.mask, self.items(items.clamp_min(0)))
+        x, seen = (
+            self._enter(vectors + self.positions.weight[: items.shape[1]]),
+            (column <= last[:, None])[:, None, None],
+        )
+        maps = []
+        for block in self.blocks:
+            maps.append(block.attention.looks(x, seen))
+            x = block(x, x, seen)
+        look = looked(maps, layers, last)
+        return look.masked_fill(column == last[:, None], 0.0)[:, :-1]
 
     def soft(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
         """State Float[B, d] under soft edits keep Float[B, L] of items Long[B, L].

@@ -165,6 +165,10 @@ class PairScorer:
         """Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]. A history must not repeat an item."""
         return self.bias[targets] + (self.fold.soft(histories, keep, users) * self.items[targets]).sum(2)
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, k]."""
+        return self.items
+
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"items": self.items, "bias": self.bias} | self.fold.tensors()
 

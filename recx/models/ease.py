@@ -87,6 +87,10 @@ class ItemWeights:
         """Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]."""
         return self.soft([(histories, targets)])([keep])[0]
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, n_items]: by item, the weight that each other item gives it."""
+        return self.weights.t()
+
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"weights": self.weights}
 

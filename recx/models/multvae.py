@@ -200,6 +200,11 @@ class Vae:
         """Logits Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]."""
         return self.soft([(histories, targets)])([keep])[0]
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, hidden]: the rows of the last layer."""
+        last: Any = self.net["output"]
+        return last.weight
+
     def tensors(self) -> dict[str, torch.Tensor]:
         return dict(self.net.state_dict())
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from recx.core.recipe import param
 from recx.data.interactions import PAD
-from recx.models._sequence import SequenceRecipe, dropout, initialise, window_weight
+from recx.models._sequence import SequenceRecipe, dropout, initialise, shares_of, window_weight
 from recx.models.gru4rec import Recurrence, after
 
 BLOCK = {"cpu": 2**18, "cuda": 2**26}
@@ -94,6 +94,13 @@ class AttentiveReader(nn.Module):
             local = attention_of_one(self.query(now), self.key(read), read, self.weights.weight[0], there.to(x.dtype))
         return self.out(dropout(torch.cat([now, local], dim=-1), self.dropout, self.training))
 
+    def attention(self, items: torch.Tensor, last: torch.Tensor, layers: str) -> torch.Tensor:
+        """Float[B, L]: |a_tj| of the items as shares of their sum; there is one layer."""
+        states = self.recurrence(self.embed(items))
+        there = torch.arange(items.shape[1], device=items.device) < last[:, None]
+        query, key = self.query(after(states, last)), self.key(states[:, 1:])
+        return shares_of(looks_of_one(query, key, self.weights.weight[0], there.to(key.dtype)))
+
     def soft(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
         """State Float[B, d] under soft edits keep Float[B, L] of items Long[B, L]: steps and looks count by weight."""
         weight = window_weight(keep, self.max_len)
@@ -110,8 +117,13 @@ def attention_of_one(
 
     key Float[B, L, h], value Float[B, L, d], weights Float[h], share Float[B, L].
     """
-    look = torch.sigmoid(query[:, None] + key) @ weights * share
+    look = looks_of_one(query, key, weights, share)
     return (look[:, None] @ value)[:, 0]
+
+
+def looks_of_one(query: torch.Tensor, key: torch.Tensor, weights: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Float[B, L]: share_j (weights . sigmoid(query + key_j))."""
+    return torch.sigmoid(query[:, None] + key) @ weights * share
 
 
 def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -240,6 +240,10 @@ class NeuralScorer:
         people = self.fold.soft(histories, keep, users, self._weights(histories, users))
         return self.net.match(people, self.net.items[targets])
 
+    def item_vectors(self) -> torch.Tensor:
+        """Float[n_items, d]: for the product, then for the tower."""
+        return self.net.items
+
     def tensors(self) -> dict[str, torch.Tensor]:
         known = {} if self.known is None else {"keys": self.known.keys, "above": self.known.values}
         return {f"net.{name}": value for name, value in self.net.state_dict().items()} | self.fold.tensors() | known

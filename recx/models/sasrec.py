@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from recx.core.errors import BadInput
 from recx.core.recipe import param
 from recx.data.interactions import PAD
-from recx.models._sequence import SequenceRecipe, dropout, initialise, last_weight, window_weight
+from recx.models._sequence import SequenceRecipe, dropout, initialise, last_weight, looked, window_weight
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,13 @@ class Block(nn.Module):
         share = share / share.sum(-1, keepdim=True).clamp_min(1e-30)
         return self._network(normed + self.out((share @ v).transpose(1, 2).flatten(2)))
 
+    def looks(self, x: torch.Tensor) -> torch.Tensor:
+        """Float[B, L, L]: how much each position (rows) of x Float[B, L, d] looks at each up to it, mean over heads."""
+        normed = self.norm_attention(x)
+        q, k = self._split(self.query(normed)), self._split(self.key_value(x).chunk(2, dim=-1)[0])
+        future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
+        return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(future, float("-inf")).softmax(-1).mean(1)
+
     def _attend(
         self, normed: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
@@ -133,6 +140,15 @@ class Encoder(nn.Module):
             x = block(x)
         x = self.norm(self.blocks[-1](x, last))
         return x if last is None else x[:, 0]
+
+    def attention(self, items: torch.Tensor, last: torch.Tensor, layers: str) -> torch.Tensor:
+        """Float[B, L]: how much the state after `last` of the items looks at each item; the start token is left out."""
+        x = self.embed(items)
+        x, maps = x + self.positions.weight[: x.shape[1]], []
+        for block in self.blocks:
+            maps.append(block.looks(x))
+            x = block(x)
+        return looked(maps, layers, last)[:, 1:]
 
     def soft(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
         """State Float[B, d] under soft edits keep Float[B, L] of items Long[B, L].

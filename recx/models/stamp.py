@@ -10,8 +10,8 @@ from torch import nn
 
 from recx.core.recipe import param
 from recx.data.interactions import PAD
-from recx.models._sequence import SequenceRecipe, dropout, initialise, last_weight, window_weight
-from recx.models.narm import attention, attention_of_one
+from recx.models._sequence import SequenceRecipe, dropout, initialise, last_weight, shares_of, window_weight
+from recx.models.narm import attention, attention_of_one, looks_of_one
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,21 @@ class PriorityMemory(nn.Module):
         """
         share = last_weight(weight)
         recent = (share[:, None] @ x)[:, 0]
-        mean = (weight[:, None] @ x)[:, 0] / weight.sum(1, keepdim=True).clamp_min(1.0)
-        query = self.of_last(recent) + self.of_mean(mean)
-        looked = attention_of_one(query, self.of_each(x), x, self.weights.weight[0], weight)
+        looked = attention_of_one(self._query(x, weight, recent), self.of_each(x), x, self.weights.weight[0], weight)
         some = share.sum(1, keepdim=True)
         return some * self._state(looked, recent) + (1 - some) * self.start
+
+    def attention(self, items: torch.Tensor, last: torch.Tensor, layers: str) -> torch.Tensor:
+        """Float[B, L]: |a_i| of the items as shares of their sum; there is one layer."""
+        x = self.embed(items)
+        weight = (torch.arange(x.shape[1], device=x.device) < last[:, None]).to(x.dtype)
+        query = self._query(x, weight, (last_weight(weight)[:, None] @ x)[:, 0])
+        return shares_of(looks_of_one(query, self.of_each(x), self.weights.weight[0], weight))
+
+    def _query(self, x: torch.Tensor, weight: torch.Tensor, recent: torch.Tensor) -> torch.Tensor:
+        """Float[B, d]: what the attention asks with: the last item and the mean of all."""
+        mean = (weight[:, None] @ x)[:, 0] / weight.sum(1, keepdim=True).clamp_min(1.0)
+        return self.of_last(recent) + self.of_mean(mean)
 
     def _state(self, looked: torch.Tensor, recent: torch.Tensor) -> torch.Tensor:
         return torch.tanh(self.memory(looked)) * torch.tanh(self.recent(recent))

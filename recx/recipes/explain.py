@@ -200,5 +200,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def _in_words(capabilities: frozenset[str]) -> str:
-    words = {"soft": "scores that can be differentiated in the history", "population": "the training histories"}
+    words = {
+        "soft": "scores that can be differentiated in the history",
+        "population": "the training histories",
+        "embeddings": "a vector for each item",
+        "attention": "attention to the items of a history",
+    }
     return " and ".join(words.get(name, name) for name in sorted(capabilities))

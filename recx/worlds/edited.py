@@ -54,8 +54,9 @@ class EditedWorld:
     @property
     def capabilities(self) -> frozenset[str]:
         """What this world can do beyond scores, rank and top_k."""
-        soft = {"soft"} if hasattr(self.scorer, "soft_score") else set()
-        return frozenset({"replace"} | soft | ({"population"} if self.population is not None else set()))
+        methods = {"soft": "soft_score", "embeddings": "item_vectors", "attention": "attention"}
+        able = {name for name, method in methods.items() if hasattr(self.scorer, method)}
+        return frozenset({"replace"} | able | ({"population"} if self.population is not None else set()))
 
     def scores(
         self, row: torch.Tensor, keep: torch.Tensor | None = None, items: torch.Tensor | None = None
@@ -167,6 +168,24 @@ class EditedWorld:
             return inner(keeps)
 
         return scores
+
+    def attention(self, row: torch.Tensor, layers: str = "last") -> torch.Tensor:
+        """Float[S, L]: how much the model looks at each history item of the people at `row`; rows sum to at most 1.
+
+        `layers`: last, mean or rollout (`recx.models._sequence.looked`). Raises BadInput when the model does not look.
+        """
+        if "attention" not in self.capabilities:
+            raise BadInput(f"{type(self.scorer).__name__} has no attention.")
+        self.calls += len(row)
+        scorer: Any = self.scorer
+        return scorer.attention(self.histories[row], None if self.users is None else self.users[row], layers)
+
+    def embeddings(self) -> torch.Tensor:
+        """Float[n_items, d]: the vectors by which the model tells items apart. Raises BadInput when it has none."""
+        if "embeddings" not in self.capabilities:
+            raise BadInput(f"{type(self.scorer).__name__} has no vectors of items.")
+        scorer: Any = self.scorer
+        return scorer.item_vectors().detach()
 
     def widest(self, row: torch.Tensor) -> int:
         """How many columns from the right hold the histories of `row`; at least 1."""

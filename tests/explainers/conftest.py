@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,18 +11,26 @@ import torch
 
 from recx.core import device as devices
 from recx.data.interactions import PAD, Interactions
+from recx.models import sasrec
+from recx.models._sequence import scorer_of
 from recx.models.ease import ItemWeights
 from recx.models.multvae import Vae
 from recx.worlds.edited import EditedWorld
 
 
 def world_of(kind: str, seed: int = 0, people: int = 4, length: int = 7, n_items: int = 25) -> EditedWorld:
-    """Random weights; `ease` is additive, `multvae` is not; the second person has a shorter history."""
+    """Random weights; `ease` is additive, `multvae` is not, `sasrec` attends; the second person has fewer items."""
     stream = torch.Generator().manual_seed(seed)
     histories = torch.stack([torch.randperm(n_items, generator=stream)[:length] for _ in range(people)])
     histories[1, :3] = PAD
+    scorer: Any
     if kind == "ease":
         scorer = ItemWeights(torch.randn(n_items, n_items, generator=stream))
+    elif kind == "sasrec":
+        net = sasrec.Encoder(n_items, 8, 2, 2, length, devices.generator(seed))
+        for weight in net.parameters():
+            weight.data.mul_(3)
+        scorer = scorer_of(net, "made")
     else:
         scorer = Vae.start(n_items, 16, 8, devices.generator(seed), torch.device("cpu"))
         for layer in scorer.net.values():

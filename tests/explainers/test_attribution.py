@@ -12,8 +12,11 @@ import torch
 from recx.core import registry
 from recx.explainers._explanation import Finding
 from recx.explainers._ranked import TIED, ranked
+from recx.explainers.knn import Knn
 from recx.explainers.random import Random, lots
 from tests.explainers.conftest import columns_of, pairs_of, plain_rank, world_of
+
+VALUES = {"attention", "integrated-gradients", "knn", "lime", "lxr", "random", "shap"}
 
 
 def by_hand(world: Any, row: int, target: int, k: int, values: list[float], most: int) -> list[int] | None:
@@ -89,10 +92,10 @@ def ordered_items(world: Any, row: torch.Tensor, findings: list[Finding]) -> lis
     ]
 
 
-@pytest.mark.parametrize("name", [n for n in registry.names("explainers") if n in ("random", "knn")])
+@pytest.mark.parametrize("name", [name for name in registry.names("explainers") if name in VALUES])
 @pytest.mark.parametrize("length", [1, 7])
 def test_every_history_item_has_its_value(name: str, length: int) -> None:
-    world, k = world_of("multvae", length=7), 3
+    world, k = world_of("sasrec", length=7), 3
     world.histories[:, : 7 - length] = -1
     row, target = pairs_of(world, k)
     findings = registry.load("explainers", name)().explain(world, row, target, k, seed=0)
@@ -101,3 +104,85 @@ def test_every_history_item_has_its_value(name: str, length: int) -> None:
         assert sorted(c for c, _ in finding.details["per_item"]) == columns_of(world, int(row[p]))
         assert values == sorted(values, reverse=True)
         assert list(finding.positions) == [c for c, _ in finding.details["per_item"][: len(finding.positions)]]
+
+
+# -- knn
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("kind", ["ease", "multvae", "sasrec"])
+def test_nearest_items_are_those_of_a_plain_loop(kind: str, distance: str) -> None:
+    world, k = world_of(kind), 3
+    row, target = pairs_of(world, k)
+    table = {
+        "ease": lambda net: net.weights.t(),
+        "multvae": lambda net: net.net["output"].weight,
+        "sasrec": lambda net: net.net.items.weight,
+    }[kind](world.scorer)
+    vectors = table.detach().double().numpy()
+
+    def like(a: np.ndarray, b: np.ndarray) -> float:
+        if distance == "euclidean":
+            return -float(np.sqrt(((a - b) ** 2).sum()))
+        return float(a @ b / np.sqrt(a @ a) / np.sqrt(b @ b))
+
+    for p, finding in enumerate(Knn(distance=distance).explain(world, row, target, k)):
+        for column, value in finding.details["per_item"]:
+            own = vectors[int(world.histories[row[p], column])]
+            assert value == pytest.approx(like(own, vectors[int(target[p])]), abs=1e-5)
+
+
+# -- attention
+
+
+def test_attention_of_a_sequence_is_the_softmax_worked_out_by_hand() -> None:
+    """Each head, key and layer in a loop of float64, from the formulas of the paper."""
+    world = world_of("sasrec")
+    net = world.scorer.net
+    weight = {name: value.detach().double().numpy() for name, value in net.state_dict().items()}
+    found = {layers: world.attention(torch.arange(4), layers).numpy() for layers in ("last", "mean", "rollout")}
+    for r in range(4):
+        own = columns_of(world, r)
+        maps = maps_by_hand(weight, [int(world.histories[r, c]) for c in own], blocks=2, heads=2)
+        n = len(own)
+        expected = {
+            "last": maps[1][n],
+            "mean": (maps[0][n] + maps[1][n]) / 2,
+            "rollout": ((maps[1] + np.eye(n + 1)) @ (maps[0] + np.eye(n + 1)) / 4)[n],
+        }
+        for layers, values in expected.items():
+            np.testing.assert_allclose(found[layers][r, own], values[1:], atol=2e-4)
+            assert found[layers][r].sum() == pytest.approx(1 - values[0], abs=2e-4)
+
+
+def maps_by_hand(weight: dict[str, np.ndarray], items: list[int], blocks: int, heads: int) -> list[np.ndarray]:
+    def norm(x: np.ndarray, name: str) -> np.ndarray:
+        centred = x - x.mean()
+        return centred / np.sqrt((centred**2).mean() + 1e-8) * weight[f"{name}.weight"] + weight[f"{name}.bias"]
+
+    def linear(x: np.ndarray, name: str) -> np.ndarray:
+        return weight[f"{name}.weight"] @ x + weight[f"{name}.bias"]
+
+    dim = weight["items.weight"].shape[1]
+    x = [weight["start"], *(weight["items.weight"][item] * dim**0.5 for item in items)]
+    x = [vector + weight["positions.weight"][t] for t, vector in enumerate(x)]
+    maps, width = [], dim // heads
+    for b in range(blocks):
+        name = f"blocks.{b}"
+        key_value = [linear(vector, f"{name}.key_value") for vector in x]
+        looks, out = np.zeros((len(x), len(x))), []
+        for t, vector in enumerate(x):
+            normed = norm(vector, f"{name}.norm_attention")
+            query, mixed = linear(normed, f"{name}.query"), []
+            for h in range(heads):
+                part = slice(h * width, (h + 1) * width)
+                logits = np.array([query[part] @ key_value[j][part] for j in range(t + 1)]) / width**0.5
+                share = np.exp(logits - logits.max())
+                share /= share.sum()
+                looks[t, : t + 1] += share / heads
+                mixed.append(sum(s * key_value[j][dim:][part] for j, s in enumerate(share)))
+            inner = norm(normed + linear(np.concatenate(mixed), f"{name}.out"), f"{name}.norm_network")
+            out.append(inner + linear(np.maximum(0, linear(inner, f"{name}.up")), f"{name}.down"))
+        x = out
+        maps.append(looks)
+    return maps
