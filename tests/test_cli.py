@@ -183,8 +183,30 @@ def test_explain_gives_checked_explanations(document):
     assert all(one["rank_before"] == 1 for one in first)
     third = document("explain", *FIT, *USER, "--k", "5", "--item", top[2]["item"])
     assert [one["target"] for one in third] == [top[2]["item"]]
-    whole = document("explain", *FIT, *USER, "--k", "5", "--list")
+    whole = document("explain", *FIT, *USER, "--k", "5", "--each")
     assert [one["target"] for one in whole] == [row["item"] for row in top]
+
+
+def test_explain_list_explains_it_as_a_whole(document, recx):
+    names = ["--with", "minimal", "--with", "leave-one-out"]
+    found = document("explain", *FIT, *USER, "--k", "5", "--list", "--replace", "one", *names)
+    top = [row["item"] for row in document("recommend", *FIT, *USER, "--k", "5")["items"]]
+    assert [(one["explainer"], one["target"], one["valid"]) for one in found] == [
+        ("minimal", None, True),
+        ("leave-one-out", None, True),
+    ]
+    for one in found:
+        more = one["details"]
+        assert (more["share"], more["need"], more["size"]) == ("one", 1, 5)
+        assert [top[row["place"] - 1] for row in more["left"]] == [row["item"] for row in more["left"]]
+        assert len(more["left"]) == len(more["came"]) == more["replaced"] == 5 * more["pn_s"] >= 1
+        assert sum(row["share"] for row in more["shares"]) == pytest.approx(1)
+    half = document("explain", *FIT, *USER, "--k", "5", "--list")[0]
+    assert half["details"]["need"] == 3
+    assert len(half["items"]) >= len(found[0]["items"])
+    text = recx("explain", *FIT, *USER, "--k", "5", "--list", *names)[1]
+    assert "of your 5 recommendations would be others" in text
+    assert text.count("the list without one history item") == 1
 
 
 def test_a_reader_gets_a_table(recx):
@@ -252,6 +274,9 @@ MISTAKES = {
     "external without a name": (["fit", "planted", "external"], "models add NAME"),
     "external with another name": (["fit", "planted", "external", "--set", "name=nobody"], "nobody"),
     "both": (["explain", *FIT, *USER, "--item", "x", "--list"], "--item and --list"),
+    "each and list": (["explain", *FIT, *USER, "--each", "--list"], "--each and --list"),
+    "replace without a list": (["explain", *FIT, *USER, "--replace", "one"], "--replace.*give --list"),
+    "share of a list": (["explain", *FIT, *USER, "--list", "--replace", "most"], "most.*one.*half.*all"),
     "study": (["study", "lcer-table9"], "lcer-table9.*lcer-table2"),
     "system": (["study", "lcer-table2", "--with", "magic"], "magic"),
     "owner of a setting": (["study", "lcer-table2", "--set", "steps=3"], "SYSTEM.steps"),

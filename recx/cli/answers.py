@@ -14,6 +14,9 @@ from recx.core import registry
 from recx.core.errors import BadInput
 from recx.core.progress import Progress
 
+SHOWN = 10
+"""History items that a text lists."""
+
 
 @cli.command()
 @click.argument("dataset")
@@ -72,7 +75,13 @@ def _recommend_text(user: str, found: dict[str, Any]) -> str:
 @click.argument("model")
 @click.option("--user", required=True, help="The data set's own id.")
 @click.option("--item", help="The recommended item to explain [the first of the list].")
-@click.option("--list", "whole", is_flag=True, help="Explain every item of the list.")
+@click.option("--each", is_flag=True, help="Explain every item of the list, one by one.")
+@click.option("--list", "whole", is_flag=True, help="Explain the list as a whole.")
+@click.option(
+    "--replace",
+    type=click.Choice(["one", "half", "all"]),
+    help="With --list: how much of the list shall be others [half].",
+)
 @click.option("--k", default=10, show_default=True, help="The length of the list.")
 @click.option(
     "--with", "names", multiple=True, default=("minimal",), show_default=True, help="An explainer (repeatable)."
@@ -85,7 +94,9 @@ def explain(
     model: str,
     user: str,
     item: str | None,
+    each: bool,
     whole: bool,
+    replace: str | None,
     k: int,
     names: tuple[str, ...],
     world: str,
@@ -96,22 +107,30 @@ def explain(
     from recx.core.progress import part_of
     from recx.recipes._build import explainer_of
     from recx.recipes.explain import Explain
+    from recx.recipes.explain_list import ExplainList
     from recx.recipes.people import Person
     from recx.recipes.recommend import Recommend
 
-    if item and whole:
-        raise BadInput("--item and --list exclude each other: give one.")
+    given = [name for name, value in (("--item", item), ("--each", each), ("--list", whole)) if value]
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)} exclude each other: give one.")
+    if replace and not whole:
+        raise BadInput("--replace says how much of the whole list shall be others: give --list too.")
     store, person = a_store(), Person(user)
     recipe, chosen = fit_and_settings(dataset, model, options, names)
     asked = [explainer_of(name, chosen[name]) for name in dict.fromkeys(names)]
     targets: tuple[str | None, ...] = (item,)
-    if whole:
+    if each:
         targets = tuple(row["item"] for row in store.get(Recommend(recipe, (person,), k), progress)[0]["items"])
     found = []
     for place, explainer in enumerate(asked):
-        question = Explain(recipe, (person,) * len(targets), targets, explainer, k, world, options["seed"])
+        question: Any = Explain(recipe, (person,) * len(targets), targets, explainer, k, world, options["seed"])
+        if whole:
+            seed = options["seed"]
+            question = ExplainList(recipe, (person,), explainer, k, replace or "half", world=world, seed=seed)
         found += store.get(question, part_of(progress, place / len(asked), (place + 1) / len(asked)))
-    return [one.as_dict() for one in found], lambda: "\n\n".join(map(_explanation_text, found))
+    say = _list_texts if whole else lambda found: map(_explanation_text, found)
+    return [one.as_dict() for one in found], lambda: "\n\n".join(say(found))
 
 
 def _explanation_text(one: Any) -> str:
@@ -122,3 +141,29 @@ def _explanation_text(one: Any) -> str:
     instead = f", replaced by {one.replacement_title}" if one.replacement_title else ""
     cost = f"{one.model_calls:,} model calls, {one.seconds:.3f} s; {one.searched}"
     return f"{one.explainer}: {one.sentence}\n  {verdict}{more}{instead}\n  {cost}"
+
+
+def _list_texts(found: list[Any]) -> list[str]:
+    """For each explainer the sentence, the verdict, what leaves and comes; then the items that hold up most."""
+    return [*map(_list_text, found), _held_text(found[0].details["shares"])]
+
+
+def _list_text(one: Any) -> str:
+    more, lines = one.details, [f"{one.explainer}: {one.sentence}"]
+    if one.found:
+        minimal = f", minimal {one.minimal}" if one.minimal else ""
+        asked = f"replaced {more['replaced']} of {more['size']} (asked for {more['need']})"
+        lines.append(f"  {asked}, PN-S {more['pn_s']:.3f}, PN-R {more['pn_r']:.3f}{minimal}")
+        for name in ("left", "came"):
+            lines.append(f"  {name}: " + ", ".join(f"{row['place']}. {row['title']}" for row in more[name]))
+    return "\n".join([*lines, f"  {one.model_calls:,} model calls, {one.seconds:.3f} s; {one.searched}"])
+
+
+def _held_text(shares: list[dict[str, Any]]) -> str:
+    """A table of what leaves the list without single history items."""
+    held = [row for row in shares if row["replaced"]]
+    if not held:
+        return f"without any one of the {len(shares):,} history items the list stays the same"
+    columns = ("title", "replaced", "pn_s", "pn_r", "share", "share_ranked")
+    more = f" (the first {SHOWN} of {len(held):,})" if len(held) > SHOWN else ""
+    return f"the list without one history item{more}:\n{table(held[:SHOWN], columns)}"

@@ -45,16 +45,15 @@ class Explain:
 
         data = get(self.fit.data)
         check_k(self.k, data.n_items)
-        self._check_words()
+        check_words(self.world, self.people)
+        if len(self.people) != len(self.targets):
+            raise BadInput(
+                f"{len(self.people)} people and {len(self.targets)} targets were given: name one target each."
+            )
         case = resolve(self.fit, self.people, get)
         world = world_of(self.fit, case, get)
         explainer = self.explainer.build()
-        missing = explainer.needs_of_world - world.capabilities
-        if missing:
-            raise BadInput(
-                f"{self.explainer.name} needs {_in_words(missing)}, which {self.fit.model.name} does not have: "
-                "choose another model or explainer."
-            )
+        check_capabilities(self.explainer, explainer, self.fit, world)
         row = torch.arange(len(self.people), device=world.histories.device)
         top, _ = world.top_k(row, None, self.k)
         target = torch.tensor(
@@ -66,21 +65,6 @@ class Explain:
             self._explanation(data, case, b, int(target[b]), finding, verdict)
             for b, (finding, verdict) in enumerate(zip(findings, verdicts, strict=True))
         ]
-
-    def _check_words(self) -> None:
-        if self.world not in WORLDS:
-            raise BadInput(f"unknown world {self.world!r}: known are {', '.join(WORLDS)}.")
-        if len(self.people) != len(self.targets):
-            raise BadInput(
-                f"{len(self.people)} people and {len(self.targets)} targets were given: name one target each."
-            )
-        if any(person.without for person in self.people):
-            raise BadInput("switched-off items cannot be explained: explain the whole history.")
-
-    def _verb(self) -> str:
-        """What people do with the items of this data set, in the past participle."""
-        source = self.fit.data.source
-        return str(getattr(registry.load(source.kind, source.name), "verb", "chosen"))
 
     def _target(self, data: Any, case: Any, top: Any, b: int) -> int:
         """The code of a target that is in the top k, or the sentence that says why it cannot be explained."""
@@ -119,14 +103,14 @@ class Explain:
             items=tuple(row["item"] for row in rows),
             titles=titles,
             weights=finding.weights,
-            details=_named_details(data, case.histories[b], finding.details),
+            details=named_details(data, case.histories[b], finding.details),
             world=self.world,
             found=bool(codes),
             valid=necessary if codes else None,
             rank_before=verdict.rank_before,
             rank_after=verdict.rank_after,
-            margin_before=_finite(verdict.margin_before),
-            margin_after=_finite(verdict.margin_after),
+            margin_before=finite(verdict.margin_before),
+            margin_after=finite(verdict.margin_after),
             replacement=replacement["item"] if replacement else None,
             replacement_title=replacement["title"] if replacement else None,
             rank_only=verdict.rank_only,
@@ -143,9 +127,33 @@ class Explain:
                 self.k,
                 (verdict.rank_before, verdict.rank_after),
                 finding.searched,
-                self._verb(),
+                verb_of(self.fit),
             ),
         )
+
+
+def check_words(world: str, people: tuple[Person, ...]) -> None:
+    """Raises BadInput for an unknown world and for people with items switched off."""
+    if world not in WORLDS:
+        raise BadInput(f"unknown world {world!r}: known are {', '.join(WORLDS)}.")
+    if any(person.without for person in people):
+        raise BadInput("switched-off items cannot be explained: explain the whole history.")
+
+
+def check_capabilities(named: Named, explainer: Any, fit: Fit, world: Any) -> None:
+    """Raises BadInput when an explainer needs what the world of this model cannot do."""
+    missing = explainer.needs_of_world - world.capabilities
+    if missing:
+        raise BadInput(
+            f"{named.name} needs {_in_words(missing)}, which {fit.model.name} does not have: "
+            "choose another model or explainer."
+        )
+
+
+def verb_of(fit: Fit) -> str:
+    """What people do with the items of this data set, in the past participle."""
+    source = fit.data.source
+    return str(getattr(registry.load(source.kind, source.name), "verb", "chosen"))
 
 
 def sentence(
@@ -159,7 +167,7 @@ def sentence(
     """The finding in words; it claims only what the check found. `ranks`: with the named items, and without."""
     if not titles:
         return f"No reason found for {target}: {searched}."
-    named = titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+    named = spoken(titles)
     before, after = ranks
     if before > k:
         return f"{target} ties with others at the end of the top {k}: without {named} it is in place {after}."
@@ -168,13 +176,18 @@ def sentence(
     return f"Without {named}, {target} would still be recommended, in place {after} of the top {k}."
 
 
+def spoken(titles: tuple[str, ...]) -> str:
+    """Titles as a sentence names them: A, B and C."""
+    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+
+
 def _checked(world: Any, row: Any, target: Any, k: int, findings: list[Finding]) -> list[Verdict]:
     from recx.explainers._check import check
 
     return check(world, row, target, k, findings)
 
 
-def _named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str, Any]:
+def named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str, Any]:
     """Columns of the history row as ids and titles."""
 
     def row(column: int) -> dict[str, Any]:
@@ -183,7 +196,7 @@ def _named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str
 
     named = dict(details)
     if "per_item" in details:
-        named["per_item"] = [row(c) | {"value": _finite(v)} | _rank(more) for c, v, *more in details["per_item"]]
+        named["per_item"] = [row(c) | {"value": finite(v)} | _rank(more) for c, v, *more in details["per_item"]]
     if "rules" in details:
         named["rules"] = [
             row(rule["column"]) | {k: v for k, v in rule.items() if k != "column"} for rule in details["rules"]
@@ -195,7 +208,7 @@ def _rank(more: list[Any]) -> dict[str, int]:
     return {"rank_without": int(more[0])} if more else {}
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
