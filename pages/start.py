@@ -17,6 +17,12 @@ QUESTIONS = {
         "Why was this recommended to this person, and is the reason true? What would be recommended "
         "without it? Why not something else?",
     ),
+    "pages/sets.py": (
+        "Counterfactual sets",
+        ":material/content_cut:",
+        "Which few items does a recommendation hang on, is there a smaller set, and how often does each explainer find "
+        "one that holds?",
+    ),
     "pages/models.py": (
         "Models",
         ":material/leaderboard:",

@@ -17,6 +17,9 @@ from recx.core import paths, registered, registry
 from recx.core.errors import BadInput, unknown
 from recx.engine.code import environment, package_version
 
+FIRST_EXPLAINERS = ("minimal", "lcer", "leave-one-out", "association")
+"""The explainers that stand side by side until others are chosen: a proved set, a learnt one, one item, a rule."""
+
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:

@@ -98,7 +98,7 @@ def first_case(engine: client.Engine, fit: Fit) -> list[Explain]:
     if not found or not found[0]["items"]:
         return []
     target, form_of = (found[0]["items"][0]["item"],), catalogue.read().form_of
-    named = [explainer_of(name, form_of=form_of) for name in registry.names("explainers")]
+    named = [explainer_of(name, form_of=form_of) for name in catalogue.FIRST_EXPLAINERS]
     return [Explain(fit, person, target, one, k=FIRST_K) for one in named]
 
 

@@ -134,6 +134,12 @@ def _facts(row: Mapping[str, Any]) -> str:
     )
 
 
+def fact(name: str, label: str, words: str) -> str:
+    """One more line of facts under a card."""
+    line = f"<dt>{term(name, label)}</dt><dd>{attribute(words)}</dd>"
+    return f'<div class="rx"><dl class="rx-facts">{line}</dl></div>'
+
+
 def _flag(value: bool | None) -> str:
     mark, words, kind = MARKS[value]
     return f'<span class="{kind}">{mark} {words}</span>'

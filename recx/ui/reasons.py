@@ -38,8 +38,8 @@ def explanations(case: Case) -> None:
                 partial(_card, case),
                 key=f"explain_{name}",
                 title=f"{name}: why {title} for {person_label(*view().person)}",
-                below=partial(_settings, name),
-                failed=partial(_no_answer, name),
+                below=partial(settings_of, name),
+                failed=partial(no_answer, name),
             )
     _agreement(case)
 
@@ -60,7 +60,7 @@ def _card(case: Case, found: Sequence[Any]) -> None:
         st.rerun(scope="app")  # the card is a fragment; the list is drawn elsewhere
 
 
-def _no_answer(name: str, outcome: fetch.Outcome) -> None:
+def no_answer(name: str, outcome: fetch.Outcome) -> None:
     """Why an explainer says nothing. Trying again is offered unless it would only say the same."""
     st.html(cards.no_answer(name, short(forms().form_of("explainers", name)), outcome.error))
     job = outcome.job
@@ -68,7 +68,7 @@ def _no_answer(name: str, outcome: fetch.Outcome) -> None:
         st.button("Try again", key=f"retry_{name}", on_click=fetch.retry, args=(job.key,), icon=":material/replay:")
 
 
-def _settings(name: str) -> None:
+def settings_of(name: str) -> None:
     """The explainer's own form, drawn once it is opened."""
     form, own = forms().form_of("explainers", name), view().settings_of(name)
     if not form["parameters"]:

@@ -8,11 +8,17 @@ from typing import Any
 
 from recx.core import recipe
 from recx.core.errors import BadInput, unknown
+from recx.engine.catalogue import FIRST_EXPLAINERS
 
 WHO = ("user", "new", "item")
 TRAITS = ("any", "heavy", "light", "niche", "mainstream")
 PARTS = ("train", "leaderboard", "compare")
 """What the page of models shows."""
+SETS_PARTS = ("item", "list", "many", "cases")
+"""What the page of counterfactual sets shows."""
+RULES_PARTS = ("item", "many", "cases")
+"""What the page of rules shows."""
+CONVENTIONS = ("app", "as-published")
 Query = dict[str, list[str]]
 Pairs = tuple[tuple[str, Any], ...]
 """Settings that differ from the defaults: (field, value)."""
@@ -36,7 +42,8 @@ class View:
     `who`: "user" (of the data), "new" (the titles in `history`), "item" (choose among those who are shown `item`).
     `target`: the recommendation that is explained, empty for the first. `off`: history items switched off.
     `part`: of the page of models; `board`, `board_setting`: data set and setting of the leaderboard, empty for the
-    first; `other`: the model beside the chosen one.
+    first; `other`: the model beside the chosen one. `sets`, `rules`: parts of the pages of counterfactual sets and of
+    rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first.
     """
 
     dataset: str = "planted"
@@ -62,6 +69,11 @@ class View:
     board_setting: str = ""
     other: str = "toppop"
     other_settings: Pairs = ()
+    sets: str = "item"
+    rules: str = "item"
+    scores: str = ""
+    scores_setting: str = ""
+    convention: str = "app"
 
     def changed(self, **values: Any) -> View:
         """The view after a choice: what no longer makes sense is forgotten."""
@@ -99,6 +111,12 @@ class View:
         return bool(self.person[0] or self.person[1])
 
 
+def shown_explainers(view: View, catalogue: Any) -> tuple[str, ...]:
+    """The explainers that stand side by side: those chosen, else a few to begin with; all of few."""
+    known = catalogue.names("explainers")
+    return view.explainers or tuple(name for name in FIRST_EXPLAINERS if name in known) or tuple(known)
+
+
 def settings_of(form: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) -> list[str]:
     """Every setting of a model written out (`l2=200.0`), the defaults too: a default may change, a link must not."""
     own = dict(settings)
@@ -111,7 +129,7 @@ def to_query(view: View, catalogue: Any) -> Query:
     query = {field.name: _words(getattr(view, field.name)) for field in fields(View) if field.name not in apart}
     query["explainer_settings"] = [
         f"{name}.{word}"
-        for name in view.explainers or catalogue.names("explainers")
+        for name in dict.fromkeys([*shown_explainers(view, catalogue), *dict(view.explainer_settings)])
         for word in settings_of(catalogue.form_of("explainers", name), view.settings_of(name))
     ] or [""]
     query["settings"] = settings_of(catalogue.form_of("models", view.model), view.settings) or [""]
@@ -171,6 +189,11 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         board=one.get("board", ""),
         board_setting=one.get("board_setting", ""),
         other=_among("model", one.get("other", base.other), catalogue.names("models")),
+        sets=_among("part", one.get("sets", base.sets), SETS_PARTS),
+        rules=_among("part", one.get("rules", base.rules), RULES_PARTS),
+        scores=one.get("scores", ""),
+        scores_setting=one.get("scores_setting", ""),
+        convention=_among("convention", one.get("convention", base.convention), CONVENTIONS),
     )
     return replace(
         view,

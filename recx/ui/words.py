@@ -31,6 +31,8 @@ TERMS: dict[str, str] = {
     "minimal": "Whether a smaller part of the named items does the same. 'proved': all smaller sets were "
     "tried and none does. "
     "'not proved': nobody has tried them all.",
+    "smallest set": "The size of the smallest set that does the same for this recommendation, found by *Minimal set*. "
+    "'proved': all smaller sets were tried and none does it. 'or fewer': nobody has tried them all.",
     "world": "What was changed to find out. edited-history: the model stays as it is, and its input changes: these "
     "items leave the person's history.",
     "model calls": "How many histories the model scored to find and to check this explanation.",

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from recx.core.errors import BadInput
-from recx.ui.view import Pin, View, from_query, to_query
+from recx.ui.view import Pin, View, from_query, shown_explainers, to_query
 
 DATASETS = ["planted", "ml-100k"]
 
@@ -60,6 +60,11 @@ VIEWS = [
         board_setting="sampled-100",
         other="ease",
         other_settings=(("l2", 9.0),),
+        sets="many",
+        rules="cases",
+        scores="ml-1m",
+        scores_setting="top-5",
+        convention="as-published",
     ),
     View(model="sasrec", who="new", history=("1", "2", "3"), pin=Pin("ease", (("l2", 1.0),), 0, "", ("4", "5"))),
     View(who="item", item="8", user="3", trait="niche", draw=4),
@@ -102,6 +107,9 @@ def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
         ("pin", "maybe", "pin"),
         ("part", "everything", "part"),
         ("other", "easy", "ease"),
+        ("sets", "everything", "part"),
+        ("rules", "everything", "part"),
+        ("convention", "mine", "convention"),
         ("other_settings", "l3=1", "toppop"),
     ],
 )
@@ -129,3 +137,19 @@ def test_a_choice_forgets_only_what_it_makes_meaningless() -> None:
     assert (view.changed(other="sasrec").other_settings, view.changed(k=3).other_settings) == ((), (("l2", 9.0),))
     fresh = view.changed(dataset="planted")
     assert (fresh.user, fresh.off, fresh.pin, fresh.model) == ("", (), None, "ease")
+
+
+def test_a_few_explainers_stand_side_by_side_until_others_are_chosen() -> None:
+    class Many(Forms):
+        known: ClassVar = Forms.known | {"explainers": [f"e{n}" for n in range(20)] + ["lcer", "minimal"]}
+
+        def form_of(self, kind: str, name: str) -> dict:
+            row = Forms().form_of("models", "ease")["parameters"]
+            return {"name": name, "title": name, "parameters": row if kind == "explainers" else []}
+
+    assert shown_explainers(View(), Many()) == ("minimal", "lcer")
+    assert shown_explainers(View(explainers=("e7",)), Many()) == ("e7",)
+    settings = View(explainers=("e7",), explainer_settings=(("e9", (("l2", 3.0),)),))
+    words = to_query(settings, Many())["explainer_settings"]
+    assert words == ["e7.l2=250.0", "e9.l2=3.0"], "only what is shown, and what was set elsewhere"
+    assert from_query(to_query(settings, Many()), Many(), DATASETS) == settings

@@ -1,0 +1,127 @@
+"""Figures of counterfactual sets: bars stand at the item's place, marks at what is named, panels share their rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recx.figures import palette, sets
+
+HISTORY = [
+    {"item": i, "title": f"Film {i}", "year": None, "genres": "Drama", "rating": None, "time": None, "popularity": 1}
+    for i in "abcd"
+]
+LANES = {"Drama": "blue"}
+
+
+def explained(name: str, items: tuple[str, ...], per_item: dict[str, float] | None, weights: tuple[float, ...] = ()):
+    details = {"per_item": [{"item": i, "value": v} for i, v in per_item.items()]} if per_item else {}
+    return {"explainer": name, "items": items, "weights": weights, "details": details}
+
+
+def words(figure: Any) -> str:
+    return " ".join(note.text for note in figure.layout.annotations)
+
+
+def bars(figure: Any) -> list[Any]:
+    return [trace for trace in figure.data if trace.type == "bar"]
+
+
+def marks(figure: Any) -> list[Any]:
+    return [t for t in figure.data if t.type == "scatter" and t.marker.symbol == "diamond"]
+
+
+def test_each_explainer_has_bars_at_the_places_of_the_history_scaled_by_its_own_largest() -> None:
+    rows = [
+        explained("minimal", ("b", "d"), {"a": 0.0, "b": 2.0, "c": -1.0, "d": 0.5}),
+        explained("lcer", ("c",), {"d": 10.0, "c": 5.0}),
+    ]
+    figure = sets.importance(HISTORY, rows, LANES, {"minimal": "Minimal set"})
+    first, second = bars(figure)
+    assert dict(zip(first.x, first.y, strict=True)) == {1: 0.0, 2: 1.0, 3: -0.5, 4: 0.25}
+    assert dict(zip(second.x, second.y, strict=True)) == {3: 0.5, 4: 1.0}
+    assert list(first.marker.opacity) == [0.42, 1.0, 0.42, 1.0]
+    assert [list(one.x) for one in marks(figure)] == [[2, 4], [3]]
+    assert first.yaxis != second.yaxis, "a panel each"
+    assert figure.layout.yaxis3.domain[1] <= figure.layout.yaxis2.domain[0], "one below the other"
+    assert figure.layout.yaxis2.range[0] < 0 <= figure.layout.yaxis3.range[0], "room below zero only where it is used"
+    assert "Minimal set" in words(figure)
+    assert "longest bar 2" in words(figure)
+
+
+def test_a_set_without_values_for_all_items_shows_the_weights_it_has() -> None:
+    figure = sets.importance(HISTORY, [explained("association", ("b",), None, (0.6,))], LANES, {})
+    assert (list(bars(figure)[0].x), list(bars(figure)[0].y)) == ([2], [1.0])
+    assert "named items only" in words(figure)
+    figure = sets.importance(HISTORY, [explained("lcer", (), None)], LANES, {})
+    assert "gives no values" in words(figure)
+
+
+def test_all_values_zero_or_missing_is_no_division_by_zero() -> None:
+    rows = [explained("lcer", (), {"a": 0.0, "b": 0.0})]
+    rows[0]["details"]["per_item"].append({"item": "c", "value": None})
+    assert list(bars(sets.importance(HISTORY, rows, LANES, {}))[0].y) == [0.0, 0.0]
+
+
+def test_the_figure_grows_with_the_explainers_and_says_when_there_is_nothing() -> None:
+    row = explained("lcer", ("a",), {"a": 1.0})
+    one, four = (sets.importance(HISTORY, [row] * n, LANES, {}).layout.height for n in (1, 4))
+    assert four - one == 3 * (sets.PANEL + sets.HEAD)
+    assert "empty" in words(sets.importance([], [row], LANES, {}))
+    assert "No explainer" in words(sets.importance(HISTORY, [], LANES, {}))
+
+
+def test_titles_are_text() -> None:
+    history = [HISTORY[0] | {"title": "<b>x</b>"}]
+    figure = sets.importance(history, [explained("lcer", ("a",), {"a": 1.0})], LANES, {"lcer": "<i>L</i>"})
+    assert "&lt;b&gt;x" in bars(figure)[0].text[0]
+    assert "&lt;i&gt;L" in words(figure)
+
+
+def cell(measured: float, **more: float) -> dict[str, Any]:
+    return {"measured": measured, "ci_low": measured - 2, "ci_high": measured + 3, "n": 50} | more
+
+
+SCORES = [
+    {"explainer": "minimal", "label": "Minimal set", "pn": cell(100.0, placebo=15.0), "length": cell(3.0)},
+    {"explainer": "lcer", "label": "LCER", "pn": cell(75.0, published=61.4), "length": cell(4.8)},
+]
+
+
+def test_the_scorecard_has_a_panel_per_metric_and_a_line_per_explainer() -> None:
+    figure = sets.scorecard(SCORES, {"pn": "Needed", "length": "Items"})
+    assert list(figure.layout.yaxis.ticktext) == ["Minimal set", "LCER"]
+    assert figure.layout.yaxis.tickvals[0] > figure.layout.yaxis.tickvals[1], "the first row on top"
+    measured = [trace for trace in figure.data if trace.error_x.array is not None]
+    assert [(trace.x[0], trace.xaxis) for trace in measured] == [(100.0, "x"), (75.0, "x"), (3.0, "x2"), (4.8, "x2")]
+    assert (measured[0].error_x.array[0], measured[0].error_x.arrayminus[0]) == (3.0, 2.0)
+    placebo, published = (next(t for t in figure.data if t.marker.symbol == s) for s in ("x-thin", "diamond-open"))
+    assert (list(placebo.x), list(published.x)) == ([15.0], [61.4])
+    assert figure.layout.xaxis.domain[1] < figure.layout.xaxis2.domain[0]
+    assert "Nothing is stored" in words(sets.scorecard([], {"pn": "Needed"}))
+
+
+def test_a_scorecard_with_missing_cells_shows_the_others() -> None:
+    rows = [{"explainer": "x", "label": "X", "pn": None}, SCORES[0]]
+    figure = sets.scorecard(rows, {"pn": "Needed", "ps": "Enough"})
+    assert [trace.x[0] for trace in figure.data if trace.error_x.array is not None] == [100.0]
+
+
+def test_the_tradeoff_is_a_line_over_lambda_and_a_mark_per_explainer() -> None:
+    curve = [{"lam": lam, "length": 5 - lam, "f_ns": 50 + lam, "f_ns_low": 49.0, "f_ns_high": 60.0} for lam in (1, 0.1)]
+    point = {"explainer": "minimal", "label": "Minimal set", "length": 3.0, "f_ns": 100.0}
+    line, mark = sets.tradeoff(curve, [point]).data
+    assert list(line.text) == ["0.1", "1"], "in the order of lambda"
+    assert list(line.x) == [4.9, 4.0]
+    assert (list(mark.x), list(mark.y)) == ([3.0], [100.0])
+    assert line.line.color == palette.of_name("lcer") != mark.marker.color
+    assert "No sweep" in words(sets.tradeoff([], []))
+
+
+@pytest.mark.parametrize("n", [1, 18])
+def test_panels_stay_inside_the_figure(n: int) -> None:
+    figure = sets.importance(HISTORY, [explained(f"e{i}", ("a",), {"a": 1.0}) for i in range(n)], LANES, {})
+    domains = [figure.layout[f"yaxis{i}" if i > 1 else "yaxis"].domain for i in range(1, n + 2)]
+    assert all(0 <= low < high <= 1 for low, high in domains)
+    assert domains[0][1] <= min(low for low, _ in domains[1:]) + 1e-9, "the history lies under all bars"

@@ -1,0 +1,142 @@
+"""The page of counterfactual sets: columns, sizes, importance, the stored scores, and what it says without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from recx.core import paths
+from recx.studies._rows import COLUMNS
+from recx.ui import explainers, scores, sets
+from recx.ui.view import View
+from tests.ui.test_pages import app, clean, home, html, page_of, said  # noqa: F401
+
+
+def best(n: int, proved: bool = True) -> dict[str, Any]:
+    return {"found": n > 0, "items": ("x",) * n, "details": {"smallest": "proved" if proved else "not proved"}}
+
+
+@pytest.mark.parametrize(
+    ("named", "smallest", "words"),
+    [
+        (3, best(3), "3, proved; as few here"),
+        (5, best(3), "3, proved; 2 more here"),
+        (5, best(3, False), "3 or fewer; 2 more here"),
+        (3, best(3, False), "3 or fewer; as few here"),
+        (2, best(3, False), "2 or fewer"),
+        (3, best(0), "none found"),
+    ],
+)
+def test_the_size_of_a_set_is_told_with_the_strength_of_its_proof(named: int, smallest: dict, words: str) -> None:
+    term, label, told = sets.size_fact({"items": ("i",) * named}, smallest, "both")
+    assert (told, label) == (words, "fewest needed and enough alone")
+    assert term == "smallest set"
+
+
+def test_explainers_stand_in_groups_and_an_unknown_one_under_more() -> None:
+    found = explainers.grouped(["association", "lcer", "minimal", "mine"])
+    assert found == {"Counterfactual sets": ["minimal", "lcer"], "Rules": ["association"], "More": ["mine"]}
+
+
+def test_the_page_shows_each_explainer_its_size_and_the_bars() -> None:
+    test = page_of("sets", dataset="planted", model="ease", user="u005", k=5)
+    page = html(test)
+    for name in ("minimal", "lcer", "leave-one-out", "association"):
+        assert f'data-explainer="{name}"' in page, name
+    assert "fewest needed" in page
+    assert ", proved" in page
+    assert len(test.get("plotly_chart")) == 1
+    assert "◆ named" in said(test.markdown)
+
+
+def test_choosing_another_recommendation_and_fewer_explainers_stands_in_the_link() -> None:
+    test = page_of("sets", dataset="planted", model="toppop", user="u005", k=3, explainers=("leave-one-out",))
+    menu = next(one for one in test.selectbox if one.label.startswith("Recommendation"))
+    assert len(menu.options) == 3
+    assert all(" · " in option for option in menu.options), "titles, not ids"
+    menu.select_index(1)
+    clean(test.run())
+    assert "i043" in test.query_params["target"], "an id in the link"
+    assert "Accidental Vacation" in said(test.subheader)
+    assert "leave-one-out" in test.query_params["explainers"]
+    assert html(test).count("data-explainer=") == 1
+
+
+def test_nobody_chosen_and_an_unknown_item_are_said_in_words() -> None:
+    assert "Choose titles" in said(page_of("sets", who="new").info)
+    assert "Unknown item" in said(page_of("sets", user="u005", target="i99999").error)
+
+
+# -- over many users
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of `results/`."""
+    monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
+    return tmp_path
+
+
+def stored(results: Path, rows: list[dict[str, Any]], name: str = "lcer-table2-ml-100k") -> None:
+    head = {"dataset": "ml-100k", "setting": "top-5", "convention": "app", "recommender": "multvae", "n": 500}
+    frame = pd.DataFrame([head | row for row in rows]).reindex(columns=COLUMNS)
+    frame.to_parquet(results / f"{name}.parquet")
+
+
+ROWS = [
+    {"system": system, "metric": metric, "measured": value, "ci_low": value - 1, "ci_high": value + 1}
+    for system, value in (("lcer", 60.0), ("minimal", 100.0), ("minimal-necessary", 80.0))
+    for metric in ("validity", "pn", "ps", "f_ns", "length")
+]
+
+
+def test_the_scorecard_is_shown_before_anything_is_computed(results: Path) -> None:
+    stored(results, [*ROWS, ROWS[0] | {"setting": "top-10"}, ROWS[0] | {"convention": "as-published"}])
+    test = page_of("sets", sets="many", dataset="ml-100k", k=5)
+    table = test.dataframe[0].value
+    assert table["explainer"].tolist() == ["Minimal set", "Minimal set, necessary", "LCER"], "best F_NS first"
+    assert table["Needed, PN (%)"].tolist()[0] == "100 (99 to 101)"
+    assert "Explainers of Mult-VAE" in said(test.caption)
+    assert "lcer-sweeps" in said(test.caption), "the line over lambda is missing, and the page says how to get it"
+    setting = next(one for one in test.button_group if one.label == "List")
+    assert setting.value == "top-5", "the list length of the sidebar where it is stored"
+    setting.set_value("top-10")
+    clean(test.run())
+    assert "top-10" in test.query_params["scores_setting"]
+    assert len(test.dataframe[0].value) == 1
+
+
+def test_a_link_to_scores_that_are_not_stored_is_one_sentence(results: Path) -> None:
+    stored(results, ROWS)
+    assert "'ml-1m'" in said(page_of("sets", sets="many", scores="ml-1m").error)
+    assert "'top-99'" in said(page_of("sets", sets="many", scores_setting="top-99").error)
+    (results / "lcer-table2-ml-100k.parquet").write_bytes(b"PAR1")
+    assert "damaged" in said(page_of("sets", sets="many").error)
+
+
+def test_without_stored_scores_the_page_says_how_to_get_them(results: Path) -> None:
+    test = page_of("sets", sets="many")
+    assert "No scorecard is stored yet" in said(test.info)
+    assert test.code[0].value == "python -m recx study lcer-table2 --keep"
+    assert any("small version" in button.label for button in test.button)
+
+
+def test_the_curve_over_lambda_takes_its_points_from_the_sweep() -> None:
+    head = {"dataset": "d", "setting": "top-5", "convention": "app", "seed": None, "param": "lam"}
+    rows = [
+        head | {"param_value": lam, "metric": metric, "measured": value, "ci_low": 1.0, "ci_high": 2.0}
+        for lam, metric, value in (("0.1", "length", 3.0), ("0.1", "f_ns", 60.0), ("1", "length", 1.0))
+    ]
+    found = scores.sweep([{"rows": rows}], "d", "top-5", "app")
+    assert found == [{"lam": 0.1, "length": 3.0, "f_ns": 60.0, "f_ns_low": 1.0, "f_ns_high": 2.0}]
+    assert scores.sweep([{"rows": rows}], "d", "top-5", "as-published") == []
+
+
+def test_the_part_of_the_page_is_part_of_the_link() -> None:
+    test = clean(app(sets="many").run())
+    clean(test.switch_page("pages/sets.py").run())
+    assert "many" in test.query_params["sets"]
+    assert View(sets="many") == test.session_state["view"]
