@@ -60,6 +60,8 @@ class Lcer:
         `details`: `score_after`, `threshold`, `validity` (the paper's score condition), `per_item` (column, importance)
         All pairs share the noise of a column, so an answer does not depend on what else is in the batch.
         """
+        if not len(row):
+            return []
         start = time.perf_counter()
         threshold = world.top_k(row, None, k + 1)[1][:, -1]
         layout = Layout.of(world, row, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,63 @@ import pandas as pd
 import torch
 
 from recx.core import device as devices
+from recx.core import registered
 from recx.data.interactions import PAD, Interactions
-from recx.models import sasrec
+from recx.models import gru4rec, sasrec
+from recx.models._external_blackbox import Answer, BlackBox, Ids
 from recx.models._sequence import scorer_of
 from recx.models.ease import ItemWeights
 from recx.models.multvae import Vae
 from recx.worlds.edited import EditedWorld
 
+KINDS = ("ease", "multvae", "sasrec", "gru4rec", "external")
+"""Kinds of model: additive; a network; one that attends; one that reads in order; a function that can only be asked."""
+
 
 def world_of(kind: str, seed: int = 0, people: int = 4, length: int = 7, n_items: int = 25) -> EditedWorld:
-    """Random weights; `ease` is additive, `multvae` is not, `sasrec` attends; the second person has fewer items."""
+    """A model of a kind with random weights; the second person has a shorter history."""
     stream = torch.Generator().manual_seed(seed)
     histories = torch.stack([torch.randperm(n_items, generator=stream)[:length] for _ in range(people)])
     histories[1, :3] = PAD
+    people_before = population(n_items, seed)
     scorer: Any
     if kind == "ease":
         scorer = ItemWeights(torch.randn(n_items, n_items, generator=stream))
     elif kind == "sasrec":
-        net = sasrec.Encoder(n_items, 8, 2, 2, length, devices.generator(seed))
-        for weight in net.parameters():
-            weight.data.mul_(3)
-        scorer = scorer_of(net, "made")
+        scorer = scorer_of(larger(sasrec.Encoder(n_items, 8, 2, 2, length, devices.generator(seed))), "made")
+    elif kind == "gru4rec":
+        scorer = scorer_of(larger(gru4rec.Reader(n_items, 8, 1, True, length, devices.generator(seed))), "made")
+    elif kind == "external":
+        scorer = black_box(torch.randn(n_items, n_items, generator=stream).numpy(), people_before)
     else:
         scorer = Vae.start(n_items, 16, 8, devices.generator(seed), torch.device("cpu"))
         for layer in scorer.net.values():
             layer.weight.data.mul_(3)
-    return EditedWorld(scorer, histories, population=population(n_items, seed))
+    return EditedWorld(scorer, histories, population=people_before)
+
+
+def larger(net: torch.nn.Module) -> torch.nn.Module:
+    """Weights of three times their size: histories matter more than at the start of a training."""
+    for weight in net.parameters():
+        weight.data.mul_(3)
+    return net
+
+
+def black_box(weights: np.ndarray, data: Interactions) -> BlackBox:
+    """A registered Python function as recx asks it: not additive, the later items of a history count more."""
+    entry = registered.Registered(
+        "own", "python", registered.PythonModel("own:scores"), registered.About(), Path("models.toml")
+    )
+
+    def ask(histories: torch.Tensor, users: torch.Tensor) -> Answer:
+        out = np.zeros((len(histories), len(weights)), np.float32)
+        for row, history in enumerate(histories.tolist()):
+            for place, item in enumerate(one for one in history if one >= 0):
+                out[row] += (1 + 0.1 * place) * np.maximum(weights[item], 0.0)
+            out[row] = np.sqrt(out[row])
+        return Answer(torch.as_tensor(out), exact=True)
+
+    return BlackBox(entry, "1", Ids.of(data), ask, True, torch.device("cpu"))
 
 
 def population(n_items: int, seed: int) -> Interactions:

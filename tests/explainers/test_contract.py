@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from recx import explainers
 from recx.core import registry
+from recx.core.errors import BadInput
+from recx.core.recipe import Named
 from recx.explainers._check import check
 from recx.explainers._explanation import Finding
 from recx.explainers.minimal import Minimal
+from recx.recipes.explain import check_capabilities
 from recx.worlds.edited import EditedWorld
-from tests.explainers.conftest import columns_of, does, pairs_of, plain_rank, world_of
+from tests.explainers.conftest import KINDS, columns_of, does, pairs_of, plain_rank, world_of
 
 QUICK = {"steps": 60, "max_calls": 300}
 
@@ -35,12 +44,40 @@ def world_for(explainer: Any, *kinds: str) -> EditedWorld:
     return next(world for world in worlds if explainer.needs_of_world <= world.capabilities)
 
 
-@pytest.mark.parametrize("kind", ["ease", "multvae", "sasrec"])
-def test_findings_name_history_items_once_and_leave_the_world_alone(explainer: Any, kind: str) -> None:
+def test_the_explainers_under_test_are_the_files_on_disk() -> None:
+    files = {one.stem for one in Path(explainers.__file__).parent.glob("*.py") if not one.stem.startswith("_")}
+    assert {name.replace("-", "_") for name in registry.names("explainers")} == files
+    assert {"association", "lcer", "leave_one_out", "minimal", "random"} <= files
+
+
+def able_world(explainer: Any, kind: str) -> EditedWorld:
+    """The world of a kind; skips where it lacks what the explainer needs, once the sentence that says so is seen."""
     world = world_of(kind)
-    if not explainer.needs_of_world <= world.capabilities:
-        assert kind != "sasrec", "some world must be able to do all that is needed"
-        pytest.skip(f"{kind} lacks {', '.join(explainer.needs_of_world - world.capabilities)}")
+    missing = explainer.needs_of_world - world.capabilities
+    if missing:
+        name = module_name(explainer)
+        fit = SimpleNamespace(model=Named("models", kind))
+        with pytest.raises(BadInput) as refused:
+            check_capabilities(Named("explainers", name), explainer, fit, world)  # type: ignore[arg-type]
+        said = str(refused.value)
+        assert re.fullmatch(
+            rf"{name} needs \S+ \S+ .+, which {kind} does not have: choose another model or explainer\.", said
+        )
+        pytest.skip(said)
+    return world
+
+
+def module_name(explainer: Any) -> str:
+    return type(explainer).__module__.rpartition(".")[2].replace("_", "-")
+
+
+def test_some_world_can_do_what_an_explainer_needs(explainer: Any) -> None:
+    assert explainer.needs_of_world <= world_for(explainer, *KINDS).capabilities
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_findings_name_history_items_once_and_leave_the_world_alone(explainer: Any, kind: str) -> None:
+    world = able_world(explainer, kind)
     before = world.histories.clone()
     row, target = pairs_of(world, 3)
     findings = explainer.explain(world, row, target, 3, seed=0)
@@ -54,15 +91,45 @@ def test_findings_name_history_items_once_and_leave_the_world_alone(explainer: A
     assert any(finding.positions for finding in findings)
 
 
-def test_same_seed_same_answer_and_one_pair_alone_equals_it_in_a_batch(explainer: Any) -> None:
-    world = world_for(explainer, "ease")
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_of_single_items_are_given_for_all_of_them_the_largest_first(explainer: Any, kind: str) -> None:
+    """What studies, lists and pages read; the details are plain values."""
+    world = able_world(explainer, kind)
+    row, target = pairs_of(world, 3)
+    for p, finding in enumerate(explainer.explain(world, row, target, 3, seed=0)):
+        json.dumps(finding.details, allow_nan=False)
+        assert all(math.isfinite(weight) for weight in finding.weights)
+        if "per_item" in finding.details:
+            rows = finding.details["per_item"]
+            assert sorted(one[0] for one in rows) == columns_of(world, int(row[p]))
+            assert [one[1] for one in rows] == sorted((one[1] for one in rows), reverse=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_same_answer_and_one_pair_alone_equals_it_in_a_batch(explainer: Any, kind: str) -> None:
+    world = able_world(explainer, kind)
     row, target = pairs_of(world, 3)
     whole = without_time(explainer.explain(world, row, target, 3, seed=5))
     assert without_time(explainer.explain(world, row, target, 3, seed=5)) == whole
     for p in range(0, len(row), 4):
         alone = without_time(explainer.explain(world, row[p : p + 1], target[p : p + 1], 3, seed=5))[0]
         assert alone.positions == whole[p].positions
-        assert alone.weights == pytest.approx(whole[p].weights, abs=1e-5)
+        assert alone.weights == pytest.approx(whole[p].weights, abs=1e-4), "sums in another order"
+
+
+def test_more_padding_on_the_left_moves_the_answer_and_nothing_else(explainer: Any) -> None:
+    world = world_for(explainer, "ease", "external")
+    row, target = pairs_of(world, 3)
+    before = explainer.explain(world, row, target, 3, seed=1)
+    world.histories = torch.nn.functional.pad(world.histories, (2, 0), value=-1)
+    for plain, moved in zip(before, explainer.explain(world, row, target, 3, seed=1), strict=True):
+        assert tuple(column - 2 for column in moved.positions) == plain.positions
+        assert moved.weights == pytest.approx(plain.weights, abs=1e-4)
+
+
+def test_nobody_asks_nothing_is_answered(explainer: Any) -> None:
+    world, none = world_for(explainer, "ease", "external"), torch.empty(0, dtype=torch.long)
+    assert explainer.explain(world, none, none, 3, seed=0) == []
 
 
 def test_somebody_without_history_gets_no_reason_and_no_error(explainer: Any) -> None:
@@ -72,10 +139,10 @@ def test_somebody_without_history_gets_no_reason_and_no_error(explainer: Any) ->
     assert [finding.positions for finding in findings] == [()]
 
 
-@pytest.mark.parametrize("kind", ["ease", "multvae"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_verdict_is_what_a_plain_run_gives(explainer: Any, kind: str) -> None:
     """Ranks, necessity, sufficiency and minimality, each tried again by a loop."""
-    world, k = world_for(explainer, kind), 3
+    world, k = able_world(explainer, kind), 3
     row, target = pairs_of(world, k)
     findings = explainer.explain(world, row, target, k, seed=0)
     for p, (finding, verdict) in enumerate(zip(findings, check(world, row, target, k, findings), strict=True)):
