@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import explainers, frame, scores, sets, state
+from recx.ui import explainers, frame, listed, scores, sets, state
 from recx.ui.copy import copy_link
 from recx.ui.opened import choose_target, open_case, open_person
 
 LABELS = {
     "item": ":material/person_search: One recommendation",
+    "list": ":material/format_list_numbered: Whole list",
     "many": ":material/scoreboard: Over many users",
 }
 
@@ -31,21 +32,25 @@ def main() -> None:
     match state.view().sets:
         case "many":
             scores.many()
-        case _:
-            one()
+        case part:
+            one_person(whole_list=part == "list")
     state.write_link(frame.forms())
 
 
-def one() -> None:
-    """One person and one recommendation."""
+def one_person(*, whole_list: bool) -> None:
+    """One person: one of the recommendations, or all of them as one."""
     opened = open_person()
     this = open_case(opened) if opened else None
     if this is None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="actions"):
-        choose_target(this)
+        if not whole_list:
+            choose_target(this)
         explainers.choose()
-    sets.one(this)
+    if whole_list:
+        listed.whole(this)
+    else:
+        sets.one(this)
 
 
 frame.enter()

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from recx.figures import palette
-from recx.figures._base import GRID, INK, empty, figure, plain
+from recx.figures._base import GRID, INK, empty, figure, folded, plain
 from recx.figures.history import hover
 
 PANEL, HEAD, STRIP = 64, 22, 86
@@ -148,6 +148,45 @@ def _history(history: Rows, lanes: Mapping[str, str]) -> go.Scatter:
         text=[hover(one) for one in history],
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def support(rows: Rows, size: int, most: int = 12) -> go.Figure:
+    """What single history items hold up: the number of recommendations that leave the list without each one.
+
+    `rows`: dicts of item, title, replaced, pn_s, pn_r, share, share_ranked; the first one on top. `size` of the list.
+    """
+    shown = list(rows[:most])
+    height = 70 + 30 * max(len(shown), 3)
+    if not shown:
+        return empty(height, "Without any single history item the list stays the same.")
+    fig = figure(height)
+    places = list(range(len(shown), 0, -1))
+    fig.add_bar(
+        x=[row["replaced"] for row in shown],
+        y=places,
+        orientation="h",
+        marker={"color": palette.ACCENT},
+        text=[
+            f"<b>{plain(row['title'])}</b><br>without it {row['replaced']} of {size} are others (PN-S {row['pn_s']:.2f}, "
+            f"weighted by place PN-R {row['pn_r']:.2f})<br>its share of all that single items hold up: "
+            f"{row['share']:.0%}, weighted by place {row['share_ranked']:.0%}"
+            for row in shown
+        ],
+        textposition="none",
+        hovertemplate="%{text}<extra></extra>",
+    )
+    fig.update_xaxes(
+        title=f"recommendations that leave without it (of {size})", dtick=max(1, size // 10), range=[0, size],
+        fixedrange=True,
+    )  # fmt: skip
+    fig.update_yaxes(
+        tickvals=places, ticktext=[folded(row["title"], 30, 2) for row in shown], showgrid=False, fixedrange=True
+    )
+    if len(rows) > most:
+        fig.update_xaxes(
+            title=f"recommendations that leave without it (of {size}); the first {most} of {len(rows)} items"
+        )
+    return fig
 
 
 # -- scores over many users

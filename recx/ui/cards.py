@@ -57,6 +57,60 @@ def explanation(row: Mapping[str, Any], title: str, *, note: str = "", shown: in
     return f'<div class="rx rx-card" data-explainer="{attribute(row["explainer"])}">{"".join(parts)}</div>'
 
 
+def whole_list(row: Mapping[str, Any], title: str, *, shown: int = 6) -> str:
+    """One explainer's answer for a list as a whole, with its check: what leaves and what comes."""
+    more = row["details"]
+    mark, words, kind = list_verdict(row)
+    dot = f'<span class="dot" style="background:{palette.of_name(row["explainer"])}"></span>'
+    lines = [("replaced", "replaced", f"{more['replaced']} of {more['size']} (asked for {more['need']})")]
+    if row["found"]:
+        lines += [
+            ("PN-R", "weighted by place", number(more["pn_r"], 2)),
+            ("stay", "stay with only them", f"{more['stay']} of {more['size']}"),
+            ("minimal", "minimal", _minimal(row["minimal"])),
+        ]
+    parts = [
+        f"<h4>{dot}{attribute(title)}</h4>",
+        f'<div class="verdict {kind}">{mark} {words}</div>',
+        f'<p class="sentence">{html(row["sentence"])}</p>',
+        _items(row, shown),
+        _fact_list(lines),
+        _moves("out", "leaves", "no", more["left"]) + _moves("new", "comes", "yes", more["came"])
+        if row["found"]
+        else "",
+        f'<div class="foot">{term("time", seconds(row["seconds"]))} · '
+        f"{term('model calls', plural(row['model_calls'], 'model call'))} · {term('world', row['world'])}<br>"
+        f"{html(row['searched'])}</div>",
+    ]
+    return f'<div class="rx rx-card" data-explainer="{attribute(row["explainer"])}">{"".join(parts)}</div>'
+
+
+def list_verdict(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What the check says of a set for a whole list: (mark, words, class)."""
+    more = row["details"]
+    if not row["found"]:
+        return "–", "No set found", "na"
+    if row["necessary"]:
+        return "✓", f"True: {more['replaced']} of {more['size']} are others without them", "yes"
+    return "✗", f"Not enough: {more['replaced']} of {more['size']} are others, {more['need']} asked for", "no"
+
+
+def _moves(mark: str, words: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The titles that leave a list or come into it, with their places."""
+    titles = ", ".join(f"{row['place']}\u202f· {html(row['title'])}" for row in rows)
+    return (
+        f'<div class="moves"><b class="{kind}">{mark}</b> <span class="dim">{words}</span> {titles}</div>'
+        if rows
+        else ""
+    )
+
+
+def list_line(titles: Sequence[str]) -> str:
+    """A recommended list in one paragraph, numbered."""
+    parts = " ".join(f"<span><b>{place}</b> {html(title)}</span>" for place, title in enumerate(titles, 1))
+    return f'<div class="rx rx-line">{parts}</div>'
+
+
 def no_answer(name: str, title: str, sentence: str) -> str:
     """A card for an explainer that cannot answer, with the reason."""
     dot = f'<span class="dot" style="background:{palette.of_name(name)}"></span>'
@@ -127,17 +181,18 @@ def _facts(row: Mapping[str, Any]) -> str:
             ("sufficient", "sufficient", _flag(row["sufficient"]) + only),
             ("minimal", "minimal", _minimal(row["minimal"])),
         ]
-    return (
-        '<dl class="rx-facts">'
-        + "".join(f"<dt>{term(t, label)}</dt><dd>{value}</dd>" for t, label, value in lines)
-        + "</dl>"
-    )
+    return _fact_list(lines)
+
+
+def _fact_list(lines: Sequence[tuple[str, str, str]]) -> str:
+    """(term, label, HTML) as a list of facts."""
+    rows = "".join(f"<dt>{term(t, label)}</dt><dd>{value}</dd>" for t, label, value in lines)
+    return f'<dl class="rx-facts">{rows}</dl>'
 
 
 def fact(name: str, label: str, words: str) -> str:
     """One more line of facts under a card."""
-    line = f"<dt>{term(name, label)}</dt><dd>{attribute(words)}</dd>"
-    return f'<div class="rx"><dl class="rx-facts">{line}</dl></div>'
+    return f'<div class="rx">{_fact_list([(name, label, attribute(words))])}</div>'
 
 
 def _flag(value: bool | None) -> str:

@@ -18,6 +18,8 @@ SETS_PARTS = ("item", "list", "many", "cases")
 """What the page of counterfactual sets shows."""
 RULES_PARTS = ("item", "many", "cases")
 """What the page of rules shows."""
+REPLACE = ("one", "half", "all")
+"""How much of a list shall be others."""
 CONVENTIONS = ("app", "as-published")
 Query = dict[str, list[str]]
 Pairs = tuple[tuple[str, Any], ...]
@@ -43,7 +45,8 @@ class View:
     `target`: the recommendation that is explained, empty for the first. `off`: history items switched off.
     `part`: of the page of models; `board`, `board_setting`: data set and setting of the leaderboard, empty for the
     first; `other`: the model beside the chosen one. `sets`, `rules`: parts of the pages of counterfactual sets and of
-    rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first.
+    rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first; `replace`: how
+    much of the list shall be others when it is explained as a whole.
     """
 
     dataset: str = "planted"
@@ -74,6 +77,7 @@ class View:
     scores: str = ""
     scores_setting: str = ""
     convention: str = "app"
+    replace: str = "half"
 
     def changed(self, **values: Any) -> View:
         """The view after a choice: what no longer makes sense is forgotten."""
@@ -194,6 +198,7 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         scores=one.get("scores", ""),
         scores_setting=one.get("scores_setting", ""),
         convention=_among("convention", one.get("convention", base.convention), CONVENTIONS),
+        replace=_among("share of the list", one.get("replace", base.replace), REPLACE),
     )
     return replace(
         view,

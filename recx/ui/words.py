@@ -33,6 +33,10 @@ TERMS: dict[str, str] = {
     "'not proved': nobody has tried them all.",
     "smallest set": "The size of the smallest set that does the same for this recommendation, found by *Minimal set*. "
     "'proved': all smaller sets were tried and none does it. 'or fewer': nobody has tried them all.",
+    "replaced": "How many of the recommended items are others when the named items are removed.",
+    "PN-R": "The share of the list that is new without the named items, where early places count more: 1 when every "
+    "place is new (PN-R of the 2026 benchmark of explanations for lists).",
+    "stay": "How many of the recommended items are still in the list when the history holds only the named items.",
     "world": "What was changed to find out. edited-history: the model stays as it is, and its input changes: these "
     "items leave the person's history.",
     "model calls": "How many histories the model scored to find and to check this explanation.",

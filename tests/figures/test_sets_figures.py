@@ -79,6 +79,17 @@ def test_titles_are_text() -> None:
     assert "&lt;i&gt;L" in words(figure)
 
 
+def test_support_has_a_bar_per_item_and_says_how_many_it_leaves_out() -> None:
+    head = {"pn_s": 0.2, "pn_r": 0.3, "share": 0.5, "share_ranked": 0.4}
+    rows = [head | {"item": str(n), "title": f"Film {n}", "replaced": 5 - n} for n in range(4)]
+    figure = sets.support(rows, 10)
+    assert list(figure.data[0].x) == [5, 4, 3, 2]
+    assert figure.data[0].y[0] > figure.data[0].y[1], "the first on top"
+    assert figure.layout.yaxis.ticktext[0] == "Film 0"
+    assert "first 2 of 4" in sets.support(rows, 10, most=2).layout.xaxis.title.text
+    assert "stays the same" in words(sets.support([], 10))
+
+
 def cell(measured: float, **more: float) -> dict[str, Any]:
     return {"measured": measured, "ci_low": measured - 2, "ci_high": measured + 3, "n": 50} | more
 

@@ -115,3 +115,18 @@ def test_every_term_shown_is_explained() -> None:
     for part in page.split('data-tip="')[1:]:
         assert len(part.split('"')[0]) > 25, part[:60]
     assert all(words.endswith(".") for words in TERMS.values())
+
+
+def test_a_card_of_a_whole_list_says_what_leaves_and_what_comes() -> None:
+    counts = {"size": 10, "need": 5, "replaced": 5, "pn_s": 0.5, "pn_r": 0.39, "stay": 7}
+    moves = {"left": [{"title": EVIL, "place": 4}], "came": [{"title": "Big", "place": 8}]}
+    row = made(target=None, details=counts | moves, necessary=True, **{k: FOUND[k] for k in FOUND if k != "rank_only"})
+    page = cards.whole_list(row, "Minimal set")
+    assert "True: 5 of 10 are others without them" in page
+    assert "5 of 10 (asked for 5)" in page
+    assert "Big" in page
+    assert EVIL not in page
+    few = row | {"necessary": False, "details": row["details"] | {"replaced": 2}}
+    assert cards.list_verdict(few)[1] == "Not enough: 2 of 10 are others, 5 asked for"
+    assert cards.list_verdict(row | {"found": False})[2] == "na"
+    assert EVIL not in cards.list_line([EVIL])

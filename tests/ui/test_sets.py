@@ -11,6 +11,7 @@ import pytest
 from recx.core import paths
 from recx.studies._rows import COLUMNS
 from recx.ui import explainers, scores, sets
+from recx.ui import listed as sets_list
 from recx.ui.view import View
 from tests.ui.test_pages import app, clean, home, html, page_of, said  # noqa: F401
 
@@ -68,6 +69,31 @@ def test_choosing_another_recommendation_and_fewer_explainers_stands_in_the_link
 def test_nobody_chosen_and_an_unknown_item_are_said_in_words() -> None:
     assert "Choose titles" in said(page_of("sets", who="new").info)
     assert "Unknown item" in said(page_of("sets", user="u005", target="i99999").error)
+
+
+# -- the whole list
+
+
+def test_the_whole_list_has_a_checked_set_per_explainer_and_what_single_items_hold_up() -> None:
+    test = page_of("sets", sets="list", user="u005", model="ease", k=5, explainers=("minimal", "association"))
+    page = html(test)
+    assert page.count("data-explainer=") == 2
+    assert "5 of 5" not in page
+    assert "asked for 3" in page, "half of five"
+    assert "Most hangs on" in said(test.caption) or "stays the same" in said(test.caption)
+    choice = next(one for one in test.button_group if one.label.startswith("How much"))
+    choice.set_value("all")
+    clean(test.run())
+    assert "asked for 5" in html(test)
+    assert "all" in test.query_params["replace"]
+
+
+def test_what_a_list_hangs_on_is_told_with_its_numbers() -> None:
+    rows = [{"title": "*Up*", "replaced": 2}, {"title": "Big", "replaced": 0}]
+    words = sets_list.held_words(rows, 10).replace("\\", "")
+    assert "without 1 of the 2 history items something leaves the list" in words
+    assert "*Up*: without it 2 of 10" in words
+    assert "stays the same" in sets_list.held_words(rows[1:], 10)
 
 
 # -- over many users

@@ -65,6 +65,7 @@ VIEWS = [
         scores="ml-1m",
         scores_setting="top-5",
         convention="as-published",
+        replace="all",
     ),
     View(model="sasrec", who="new", history=("1", "2", "3"), pin=Pin("ease", (("l2", 1.0),), 0, "", ("4", "5"))),
     View(who="item", item="8", user="3", trait="niche", draw=4),
@@ -110,6 +111,7 @@ def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
         ("sets", "everything", "part"),
         ("rules", "everything", "part"),
         ("convention", "mine", "convention"),
+        ("replace", "most", "share of the list"),
         ("other_settings", "l3=1", "toppop"),
     ],
 )
