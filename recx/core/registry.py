@@ -5,6 +5,8 @@ Models that somebody registered (`recx.core.registered`) are recipes of `models/
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -69,6 +71,24 @@ def load(kind: str, name: str) -> type:
     if len(found) != 1 or not isinstance(found[0], type):
         raise TypeError(f"{module.__name__} must hold exactly one public dataclass, found {found}")
     return found[0]
+
+
+def declared(kind: str, name: str) -> dict[str, Any]:
+    """The class attributes of a recipe that are written as plain values, read from its source: imports nothing."""
+    path = PACKAGE.parent.joinpath(*module_name(kind, name).split(".")).with_suffix(".py")
+    return _declared(str(path), path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _declared(path: str, _mtime_ns: int) -> dict[str, Any]:
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    found = {}
+    for node in (one for cls in classes for one in cls.body if isinstance(one, ast.AnnAssign) and one.value):
+        if isinstance(node.target, ast.Name) and "ClassVar" in ast.unparse(node.annotation):
+            with contextlib.suppress(ValueError):
+                found[node.target.id] = ast.literal_eval(node.value)  # type: ignore[arg-type]
+    return found
 
 
 def build(kind: str, name: str, settings: dict[str, Any]) -> Any:

@@ -1,4 +1,5 @@
-"""How each kind of result is written to a folder and read back; never pickle. Only a scorer needs torch."""
+"""How each kind of result is written to a folder and read back; never pickle. Only a scorer and what an explainer
+learnt need torch."""
 
 from __future__ import annotations
 
@@ -72,6 +73,18 @@ def _read_scorer(folder: Path, device: str) -> Any:
     return load_scorer(folder, device)
 
 
+def _write_learnt(learnt: Any, folder: Path) -> None:
+    from recx.explainers._learnt import save
+
+    save(learnt, folder)
+
+
+def _read_learnt(folder: Path, device: str) -> Any:
+    from recx.explainers._learnt import load
+
+    return load(folder, device)
+
+
 def _is_explanations(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(one).__name__ == "Explanation" for one in value)
 
@@ -84,12 +97,17 @@ def _is_scorer(value: Any) -> bool:
     return hasattr(value, "score") and hasattr(value, "tensors")
 
 
+def _is_learnt(value: Any) -> bool:
+    return hasattr(value, "tensors") and not hasattr(value, "score")
+
+
 def _is_plain(value: Any) -> bool:
     return isinstance(value, (dict, list, tuple, str, int, float, bool))
 
 
 CODECS = {
     "scorer": Codec(_is_scorer, _write_scorer, _read_scorer),
+    "learnt": Codec(_is_learnt, _write_learnt, _read_learnt),
     "table": Codec(_is_table, _write_table, _read_table),
     "explanations": Codec(_is_explanations, _write_explanations, _read_explanations),
     "json": Codec(_is_plain, _write_json, _read_json),

@@ -83,3 +83,4 @@ class Finding:
 # An explainer is a frozen dataclass with
 #   paper: ClassVar[str]; needs_of_world: ClassVar[frozenset[str]] (capabilities beyond scores, rank, top_k)
 #   explain(world, row: Long[P], target: Long[P], k, *, seed=0, get=None, progress=quiet) -> list[Finding], P of them
+# `get`: gives what the explainer learnt beforehand (`_learnt.py`), None for one that learns nothing or is to learn now

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from recx.core.errors import BadInput
-from recx.core.recipe import Named
-from recx.recipes._recipe import Get, Recipe
+from recx.recipes._recipe import Get
 from recx.recipes.fit import Fit
 
 
@@ -44,11 +43,3 @@ def pairs(chunk: Chunk, get: Get) -> tuple[Any, Any, Any, Any]:
     )
     top, _ = world.top_k(users.to(world.histories.device), None, chunk.k)
     return world, users.to(top.device).repeat_interleave(top.shape[1]), top.flatten(), people.targets
-
-
-def needed_by(explainer: Named, fit: Fit) -> tuple[Recipe, ...]:
-    """The recipes that an explainer asks `get` for, beyond the world: its own `needs(fit)`, where it has one."""
-    from recx.core import registry
-
-    cls = registry.load(explainer.kind, explainer.name)
-    return tuple(explainer.build().needs(fit)) if hasattr(cls, "needs") else ()

@@ -12,6 +12,7 @@ from recx.core.progress import Progress
 from recx.core.recipe import Named
 from recx.recipes._recipe import Get, Recipe
 from recx.recipes.fit import Fit
+from recx.recipes.learnt import get_for, needed_by
 from recx.recipes.people import Person, item_row, resolve, world_of
 from recx.recipes.recommend import check_k
 
@@ -37,7 +38,7 @@ class Explain:
     lane: ClassVar[str] = "interactive"
 
     def needs(self) -> tuple[Recipe, ...]:
-        return (self.fit.data, self.fit.split_data, self.fit)
+        return (self.fit.data, self.fit.split_data, self.fit, *needed_by(self.explainer, self.fit))
 
     def run(self, get: Get, progress: Progress) -> list[Explanation]:
         """One Explanation per pair. Raises BadInput for a target that is not recommended or cannot be."""
@@ -59,7 +60,8 @@ class Explain:
         target = torch.tensor(
             [self._target(data, case, top, b) for b in range(len(row))], dtype=torch.long, device=world.histories.device
         )
-        findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=get, progress=progress)
+        learnt = get_for(self.explainer, self.fit, get)
+        findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=learnt, progress=progress)
         verdicts = _checked(world, row, target, self.k, findings)
         return [
             self._explanation(data, case, b, int(target[b]), finding, verdict)

@@ -10,6 +10,7 @@ from recx.core.recipe import Named
 from recx.recipes._recipe import Get, Recipe
 from recx.recipes.explain import check_capabilities, check_words, named_details, spoken, verb_of
 from recx.recipes.fit import Fit
+from recx.recipes.learnt import get_for, needed_by
 from recx.recipes.people import Person, item_row, resolve, world_of
 from recx.recipes.recommend import check_k
 
@@ -41,7 +42,7 @@ class ExplainList:
     lane: ClassVar[str] = "interactive"
 
     def needs(self) -> tuple[Recipe, ...]:
-        return (self.fit.data, self.fit.split_data, self.fit)
+        return (self.fit.data, self.fit.split_data, self.fit, *needed_by(self.explainer, self.fit))
 
     def run(self, get: Get, progress: Progress) -> list[Explanation]:
         """One Explanation per person with target None. `valid`, `necessary`: enough of the list is replaced.
@@ -62,9 +63,9 @@ class ExplainList:
         world, explainer = world_of(self.fit, case, get), self.explainer.build()
         check_capabilities(self.explainer, explainer, self.fit, world)
         row = torch.arange(len(self.people), device=world.histories.device)
-        k, share, seed = self.k, self.share, self.seed
+        k, share, seed, learnt = self.k, self.share, self.seed, get_for(self.explainer, self.fit, get)
         findings = explain_list(
-            explainer, world, row, k, share, weights=self.weights, seed=seed, get=get, progress=progress
+            explainer, world, row, k, share, weights=self.weights, seed=seed, get=learnt, progress=progress
         )
         verdicts = check_list(world, row, k, share, findings)
         held = support(world, row, k)

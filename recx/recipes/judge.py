@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recx.core.errors import BadInput
 from recx.core.progress import Progress
 from recx.core.recipe import Named
-from recx.recipes._pairs import needed_by, pairs
+from recx.recipes._pairs import pairs
 from recx.recipes._recipe import Get, Recipe
 from recx.recipes.fit import Fit
+from recx.recipes.learnt import get_for, needed_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,8 @@ class Judge:
             raise BadInput(
                 f"{self.explainer.name} cannot explain {self.fit.model.name}: it lacks {', '.join(sorted(missing))}."
             )
-        findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=get, progress=progress)
+        learnt = get_for(self.explainer, self.fit, get)
+        findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=learnt, progress=progress)
         history = world.histories[row].cpu().numpy()
         table = {
             "user": row.cpu().numpy(),

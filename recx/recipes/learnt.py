@@ -1,0 +1,60 @@
+"""What an explainer learns once for a data set or a model, shared by all who explain with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from recx.core import registry
+from recx.core.progress import Progress
+from recx.core.recipe import Named
+from recx.recipes._recipe import Get, Recipe
+from recx.recipes.data import SplitData
+from recx.recipes.fit import Fit
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What `explainer` learns (`recx.explainers._learnt`) from a split alone, or from a fitted model too.
+
+    `explainer` has only the settings that its learning depends on, so that explanations with other settings share it.
+    """
+
+    source: SplitData | Fit
+    explainer: Named
+    seed: int = 0
+    keep: ClassVar[str] = "disk"
+    lane: ClassVar[str] = "batch"
+
+    def needs(self) -> tuple[Recipe, ...]:
+        return (self.source.split_data, self.source) if isinstance(self.source, Fit) else (self.source,)
+
+    def run(self, get: Get, progress: Progress) -> Any:
+        fitted = isinstance(self.source, Fit)
+        split = get(self.source.split_data if isinstance(self.source, Fit) else self.source)
+        scorer = get(self.source) if fitted else None
+        return self.explainer.build().learn(split, scorer, seed=self.seed, progress=progress)
+
+
+def learnt_by(explainer: Named, fit: Fit) -> Learnt | None:
+    """The recipe of what an explainer learns for a fit; None for one that learns nothing. Imports no explainer."""
+    declared = registry.declared(explainer.kind, explainer.name)
+    fields, settings = declared.get("learns_with"), dict(explainer.settings)
+    if fields is None or any(settings.get(name) == value for name, value in declared.get("learns_unless", {}).items()):
+        return None
+    source = fit if declared.get("learns_from", "data") == "model" else fit.split_data
+    kept = tuple((name, value) for name, value in explainer.settings if name in fields)
+    return Learnt(source, Named(explainer.kind, explainer.name, kept), fit.seed)
+
+
+def needed_by(explainer: Named, fit: Fit) -> tuple[Recipe, ...]:
+    """What an explainer needs beyond the world."""
+    found = learnt_by(explainer, fit)
+    return () if found is None else (found,)
+
+
+def get_for(explainer: Named, fit: Fit, get: Get) -> Callable[[], Any] | None:
+    """The `get` that an explainer receives: gives what it learnt; None for one that learns nothing."""
+    found = learnt_by(explainer, fit)
+    return None if found is None else lambda: get(found)
