@@ -199,6 +199,9 @@ def named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str,
     named = dict(details)
     if "per_item" in details:
         named["per_item"] = [row(c) | {"value": finite(v)} | _rank(more) for c, v, *more in details["per_item"]]
+    if "predicted_replacement" in details:
+        found = item_row(data, details["predicted_replacement"])
+        named["predicted_replacement"] = {"item": found["item"], "title": found["title"]}
     if "rules" in details:
         named["rules"] = [
             row(rule["column"]) | {k: v for k, v in rule.items() if k != "column"} for rule in details["rules"]
