@@ -43,6 +43,8 @@ def influences(world: EditedWorld, row: torch.Tensor, items: torch.Tensor, kind:
             "influence=derivative needs scores that can be differentiated in the history, which this model does not "
             "have: use influence=leave-one-out."
         )
+    if not items.numel():
+        return torch.zeros(*items.shape, world.histories.shape[1], device=world.histories.device)
     measure = _derivatives if kind == "derivative" else _differences
     people, slot, targets = grouped(row.repeat_interleave(items.shape[1]), items.flatten())
     out = torch.zeros(len(people), targets.shape[1], world.histories.shape[1], device=world.histories.device)
