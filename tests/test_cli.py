@@ -276,6 +276,16 @@ MISTAKES = {
     "both": (["explain", *FIT, *USER, "--item", "x", "--list"], "--item and --list"),
     "each and list": (["explain", *FIT, *USER, "--each", "--list"], "--each and --list"),
     "replace without a list": (["explain", *FIT, *USER, "--replace", "one"], "--replace.*give --list"),
+    "k of a list": (["explain", *FIT, *USER, "--list", "--k", "9999"], "k=9999"),
+    "budget of nothing": (["explain", *FIT, *USER, "--set", "max_calls=0"], "minimal.max_calls=0 is out of range"),
+    "threshold of a rule": (
+        ["explain", *FIT, *USER, "--with", "association", "--set", "min_support=1.5"],
+        "min_support=1.5 is out of range: allowed is 0.0 to 1.0",
+    ),
+    "what a model cannot do": (
+        ["explain", "planted", "toppop", *USER, "--with", "lcer", "--list"],
+        "lcer needs scores that can be differentiated in the history, which toppop does not have",
+    ),
     "share of a list": (["explain", *FIT, *USER, "--list", "--replace", "most"], "most.*one.*half.*all"),
     "study": (["study", "lcer-table9"], "lcer-table9.*lcer-table2"),
     "system": (["study", "lcer-table2", "--with", "magic"], "magic"),

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from recx.core import device as devices
-from recx.core import registered
+from recx.core import registered, registry
 from recx.data.interactions import PAD, Interactions
 from recx.models import gru4rec, sasrec
 from recx.models._external_blackbox import Answer, BlackBox, Ids
@@ -112,3 +112,20 @@ def pairs_of(world: EditedWorld, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     rows = torch.arange(len(world.histories))
     top, _ = world.top_k(rows, None, k)
     return rows.repeat_interleave(k), top.flatten()
+
+
+QUICK: dict[str, Any] = {"steps": 60, "max_calls": 300}
+"""Settings that make an explainer quick, given to all that have them."""
+
+
+def made(name: str, **settings: Any) -> Any:
+    """An explainer by name, quick."""
+    cls = registry.load("explainers", name)
+    quick = {key: value for key, value in QUICK.items() if key in cls.__dataclass_fields__}
+    return cls(**(quick | settings))
+
+
+def world_for(explainer: Any, *kinds: str) -> EditedWorld:
+    """The first of the worlds that can do what the explainer needs; the last can do all."""
+    worlds = [world_of(kind) for kind in (*kinds, "sasrec")]
+    return next(world for world in worlds if explainer.needs_of_world <= world.capabilities)

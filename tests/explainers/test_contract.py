@@ -22,26 +22,17 @@ from recx.explainers._explanation import Finding
 from recx.explainers.minimal import Minimal
 from recx.recipes.explain import check_capabilities
 from recx.worlds.edited import EditedWorld
-from tests.explainers.conftest import KINDS, columns_of, does, pairs_of, plain_rank, world_of
-
-QUICK = {"steps": 60, "max_calls": 300}
+from tests.explainers.conftest import KINDS, columns_of, does, made, pairs_of, plain_rank, world_for, world_of
 
 
 @pytest.fixture(params=registry.names("explainers"))
 def explainer(request: pytest.FixtureRequest) -> Any:
-    cls = registry.load("explainers", request.param)
-    return cls(**{name: value for name, value in QUICK.items() if name in cls.__dataclass_fields__})
+    return made(request.param)
 
 
 def without_time(findings: list[Finding]) -> list[Finding]:
     said = lambda text: text.rsplit(";", 1)[0]  # noqa: E731
     return [dataclasses.replace(f, seconds=0.0, searched=said(f.searched)) for f in findings]
-
-
-def world_for(explainer: Any, *kinds: str) -> EditedWorld:
-    """The first of the worlds that can do what the explainer needs; the last can do all."""
-    worlds = [world_of(kind) for kind in (*kinds, "sasrec")]
-    return next(world for world in worlds if explainer.needs_of_world <= world.capabilities)
 
 
 def test_the_explainers_under_test_are_the_files_on_disk() -> None:

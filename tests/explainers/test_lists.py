@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from itertools import combinations
 from math import ceil, log2
-from typing import Any
 
 import pytest
 import torch
@@ -19,9 +18,8 @@ from recx.explainers.leave_one_out import LeaveOneOut
 from recx.explainers.minimal import Minimal
 from recx.models.ease import ItemWeights
 from recx.worlds.edited import EditedWorld
-from tests.explainers.conftest import PAD, columns_of, world_of
+from tests.explainers.conftest import KINDS, PAD, columns_of, made, world_for, world_of
 
-QUICK = {"steps": 60, "max_calls": 300}
 K = 5
 
 
@@ -110,18 +108,12 @@ def test_minimal_under_a_small_budget_says_that_nothing_is_proved() -> None:
         assert finding.searched.startswith("not proved: ")
 
 
-@pytest.fixture(params=registry.names("explainers"))
-def explainer(request: pytest.FixtureRequest) -> Any:
-    cls = registry.load("explainers", request.param)
-    return cls(**{name: value for name, value in QUICK.items() if name in cls.__dataclass_fields__})
-
-
 @pytest.mark.parametrize("share", ["one", "half", "all"])
-def test_every_explainer_answers_for_the_list(explainer: Any, share: str) -> None:
+@pytest.mark.parametrize("name", registry.names("explainers"))
+def test_every_explainer_answers_for_the_list(name: str, share: str) -> None:
     """What it names replaces enough, by hand, and no named item can be put back."""
-    world, row = world_of("ease"), torch.arange(4)
-    if explainer.needs_of_world - world.capabilities:
-        pytest.skip(f"needs {', '.join(explainer.needs_of_world - world.capabilities)}")
+    explainer = made(name)
+    world, row = world_for(explainer, *KINDS), torch.arange(4)
     findings = explain_list(explainer, world, row, K, share)
     assert len(findings) == 4
     for p, finding in enumerate(findings):
