@@ -50,3 +50,8 @@ def beside_logs(rows: list[dict[str, Any]]) -> pd.DataFrame:
     single = merged["seed"].notna()
     merged.loc[single, ["published", "printed"]] = None
     return merged.reindex(columns=COLUMNS)
+
+
+def plain(paper: str, rows: list[dict[str, Any]], more: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Measured rows that no paper has cells for, with the columns of COLUMNS (and `more` columns of a study's own)."""
+    return pd.DataFrame(rows).assign(paper=paper, table=paper).reindex(columns=[*COLUMNS, *more])
