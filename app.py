@@ -13,6 +13,7 @@ PAGES = [
     st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
     st.Page("pages/case.py", title="Case study", icon=":material/person_search:", url_path="case"),
     st.Page("pages/sets.py", title="Counterfactual sets", icon=":material/content_cut:", url_path="sets"),
+    st.Page("pages/rules.py", title="Rules", icon=":material/rule:", url_path="rules"),
     st.Page("pages/models.py", title="Models", icon=":material/leaderboard:", url_path="models"),
     st.Page("pages/data.py", title="Data", icon=":material/table_chart:", url_path="data"),
     st.Page("pages/jobs.py", title="Jobs", icon=":material/pending_actions:", url_path="jobs"),

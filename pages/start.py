@@ -23,6 +23,11 @@ QUESTIONS = {
         "Which few items does a recommendation hang on, is there a smaller set, and how often does each explainer find "
         "one that holds?",
     ),
+    "pages/rules.py": (
+        "Rules",
+        ":material/rule:",
+        "Do people who have this also have that, or does the recommender react to it? Which rules are only popularity?",
+    ),
     "pages/models.py": (
         "Models",
         ":material/leaderboard:",

@@ -166,12 +166,7 @@ def support(rows: Rows, size: int, most: int = 12) -> go.Figure:
         y=places,
         orientation="h",
         marker={"color": palette.ACCENT},
-        text=[
-            f"<b>{plain(row['title'])}</b><br>without it {row['replaced']} of {size} are others (PN-S {row['pn_s']:.2f}, "
-            f"weighted by place PN-R {row['pn_r']:.2f})<br>its share of all that single items hold up: "
-            f"{row['share']:.0%}, weighted by place {row['share_ranked']:.0%}"
-            for row in shown
-        ],
+        text=[_held_up(row, size) for row in shown],
         textposition="none",
         hovertemplate="%{text}<extra></extra>",
     )
@@ -187,6 +182,16 @@ def support(rows: Rows, size: int, most: int = 12) -> go.Figure:
             title=f"recommendations that leave without it (of {size}); the first {most} of {len(rows)} items"
         )
     return fig
+
+
+def _held_up(row: Mapping[str, Any], size: int) -> str:
+    lines = [
+        f"<b>{plain(row['title'])}</b>",
+        f"without it {row['replaced']} of {size} are others (PN-S {row['pn_s']:.2f}, weighted by place PN-R "
+        f"{row['pn_r']:.2f})",
+        f"of all that single items hold up: {row['share']:.0%}, weighted by place {row['share_ranked']:.0%}",
+    ]
+    return "<br>".join(lines)
 
 
 # -- scores over many users

@@ -111,6 +111,40 @@ def list_line(titles: Sequence[str]) -> str:
     return f'<div class="rx rx-line">{parts}</div>'
 
 
+def rules(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, tuple[str, str, str]]) -> str:
+    """Rules about items, one line each: what it is worth, what either kind says, what the check finds.
+
+    `rows`: dicts of title, kind, confidence, lift, strength, effect, rank, rank_without, leaves (`ui.rules.compared`).
+    `kinds`: kind -> (class, label, meaning).
+    """
+    if not rows:
+        return '<div class="rx dim">No rule names an item for this recommendation.</div>'
+    names = (("", "verdict"), ("", "item"), ("confidence", "confidence"), ("lift", "lift"), ("strength", "strength"))
+    head = "".join(f'<th scope="col">{term(name, label) if name else label}</th>' for name, label in names)
+    head += f'<th scope="col">{term("lifts it", "score without it")}</th>'
+    head += f'<th scope="col">{term("check of a rule", "place without it", right=True)}</th>'
+    return (
+        f'<div class="rx"><table class="rx-table rx-rules" aria-label="Rules after the check"><thead><tr>{head}</tr>'
+        f"</thead><tbody>{''.join(_rule(row, *kinds[row['kind']]) for row in rows)}</tbody></table></div>"
+    )
+
+
+def _rule(row: Mapping[str, Any], kind: str, label: str, meaning: str) -> str:
+    rank = row["rank_without"]
+    moved = "not asked" if rank is None else f"{number(row['rank'])} → <b>{number(rank)}</b>"
+    moved += ' <span class="dim">leaves the list</span>' if row["leaves"] else ""
+    cells = [
+        f'<span class="tag {kind}" title="{attribute(meaning)}">{attribute(label)}</span>',
+        html(row["title"]),
+        "–" if row["confidence"] is None else f"{100 * row['confidence']:.0f} %",
+        number(row["lift"], 3),
+        number(row["strength"], 3),
+        signed(None if row["effect"] is None else -row["effect"], 2),
+        moved,
+    ]
+    return f'<tr data-kind="{attribute(row["kind"])}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
 def no_answer(name: str, title: str, sentence: str) -> str:
     """A card for an explainer that cannot answer, with the reason."""
     dot = f'<span class="dot" style="background:{palette.of_name(name)}"></span>'

@@ -112,6 +112,23 @@ def _field(row: dict[str, Any], value: Any, owner: str, *, ranged: bool = False)
     return st.text_input(label, str(value), help=help_text, key=key)
 
 
+SPOKEN = {
+    "min_support": "least support",
+    "min_confidence": "least confidence",
+    "min_lift": "least lift",
+    "m": "perturbed histories (m)",
+    "gamma": "decay (gamma)",
+    "rank_limit": "causes looked at (k)",
+    "variance": "strength of the changes",
+    "window": "latest items changed",
+}
+
+
+def spoken(field: str) -> str:
+    """A field as a label says it. Not escaped."""
+    return SPOKEN.get(field, field.replace("_", " "))
+
+
 def allowed(row: dict[str, Any]) -> str:
     """The range of a field in words: `1 to 4,096`, `at least 1`; empty when any value will do. Not escaped."""
     low, high = (None if row.get(end) is None else _bound(row[end]) for end in ("low", "high"))

@@ -45,8 +45,8 @@ class View:
     `target`: the recommendation that is explained, empty for the first. `off`: history items switched off.
     `part`: of the page of models; `board`, `board_setting`: data set and setting of the leaderboard, empty for the
     first; `other`: the model beside the chosen one. `sets`, `rules`: parts of the pages of counterfactual sets and of
-    rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first; `replace`: how
-    much of the list shall be others when it is explained as a whole.
+    rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first;
+    `replace`: how much of the list shall be others when it is explained as a whole.
     """
 
     dataset: str = "planted"

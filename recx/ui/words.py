@@ -61,6 +61,11 @@ TERMS: dict[str, str] = {
     "density": "Events divided by users times items: the share of the table that is filled.",
     "fingerprint": "A hash of the content. Same fingerprint, same data or same code.",
     "dropped": "Rows of the source files that could not be used, counted per reason.",
+    "rule": "If somebody has this item, the other one follows. An association rule counts what people have together; a "
+    "causal rule is what a small model of this recommender learns from its answers to changed histories.",
+    "check of a rule": "The recommender is asked again without this one item: the place of the recommendation then.",
+    "strength": "What the causal rule's model gives the item (theta, weakened by how long ago it was); it has no unit.",
+    "base rate": "The share of all histories that have the recommended item.",
     "support": "The share of the training histories that have both items.",
     "confidence": "Of the histories with the named item, the share that also has the recommended one.",
     "lift": "Confidence divided by the share of all histories that have the recommended item. 1 means no association.",

@@ -61,6 +61,7 @@ def html(test: AppTest) -> str:
         ("start", "What the words of a verdict mean"),
         ("case", "Compare"),
         ("sets", "hang on?"),
+        ("rules", "Which rules lead to"),
         ("models", "Train EASE on planted"),
         ("data", "planted"),
         ("jobs", "Running and waiting"),
@@ -74,7 +75,7 @@ def test_each_page_runs_by_itself_and_shows_what_only_it_has(page: str, words: s
 def test_the_menu_can_be_walked() -> None:
     test = clean(app().run())
     assert test.title[0].value == "recx"
-    for page in ("case", "sets", "models", "data", "jobs", "start"):
+    for page in ("case", "sets", "rules", "models", "data", "jobs", "start"):
         clean(test.switch_page(f"pages/{page}.py").run())
     assert test.selectbox(key="choose_dataset").value == "planted"
 
@@ -367,7 +368,7 @@ import sys
 from streamlit.testing.v1 import AppTest
 test = AppTest.from_file({path!r}, default_timeout=120).run()
 assert not test.exception, test.exception
-for page in ("case", "sets", "models", "data", "jobs"):
+for page in ("case", "sets", "rules", "models", "data", "jobs"):
     test.switch_page(f"pages/{{page}}.py").run()
     assert not test.exception, test.exception
 heavy = {{"torch", "numba", "sklearn"}} & set(sys.modules)

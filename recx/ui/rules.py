@@ -1,0 +1,243 @@
+"""Association and causal rules for one recommendation: side by side, then together, item by item, after the check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from recx.core.errors import BadInput
+from recx.core.recipe import clean
+from recx.recipes import _build
+from recx.recipes.explain import Explain
+from recx.ui import cards, explainers, fetch, frame, settings, state, text
+from recx.ui.case import Case, edited_history, explain_recipe, person_label
+from recx.ui.reasons import no_answer, settings_of
+from recx.ui.words import tell
+
+ASSOCIATION, CAUSAL, EVERY_ITEM = "association", "causal-rules", "leave-one-out"
+STOPS: dict[str, tuple[float, ...]] = {
+    "min_support": (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    "min_confidence": (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
+    "min_lift": (0.0, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0),
+    "m": (50, 100, 200, 500, 1000, 2000),
+    "gamma": (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "rank_limit": (1, 2, 3, 5, 10),
+    "variance": (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0),
+    "window": (3, 5, 10, 20),
+}
+"""Stops of the sliders, for the fields that an explainer has; its other fields stand under Settings."""
+KINDS = {
+    "both": ("yes", "both", "Either kind of rule names it, and the recommendation falls to a lower place without it."),
+    "causal": ("accent", "causal only", "Only a causal rule names it, and the recommendation falls without it."),
+    "association": ("accent", "association only", "Only association rules name it, and the recommendation falls."),
+    "weak": ("na", "weak", "Without it the score falls, but the recommendation keeps its place."),
+    "artefact": (
+        "no",
+        "popularity artefact",
+        "An association rule names it, but the score does not fall without it: the two are popular together.",
+    ),
+    "unconfirmed": ("no", "not confirmed", "A causal rule names it, but the score does not fall without it."),
+}
+"""Kind of an item -> (class, label, what it means)."""
+Row = dict[str, Any]
+
+
+def one(case: Case) -> None:
+    """Sliders, a card per kind of rule, then both kinds together."""
+    chosen = case.chosen
+    if chosen is None:
+        st.info("Choose a recommendation above.", icon=":material/touch_app:")
+        return
+    title = text.brief(text.named(chosen["title"], chosen["year"]), 120)
+    st.subheader(f"Which rules lead to {text.md(title)}?", help=tell("rule"), anchor="rules")
+    _sliders()
+    known = frame.forms().names("explainers")
+    names = [name for name in (ASSOCIATION, CAUSAL) if name in known]
+    grid = st.grid(len(names), min_column_width=280, border=True, key="cards")
+    for name in names:
+        with grid.cell():
+            fetch.panel(
+                explain_recipe(case, name),
+                partial(_card, case),
+                key=f"rule_{name}",
+                title=f"{name}: why {title} for {person_label(*state.view().person)}",
+                below=partial(settings_of, name),
+                failed=partial(no_answer, name),
+            )
+    if CAUSAL not in known:
+        st.caption("This version has no causal rules: only association rules are shown.")
+    _together(case)
+
+
+def _card(case: Case, found: Sequence[Any]) -> None:
+    row = found[0].as_dict()
+    note = edited_history(case) if cards.unmoved(row) else ""
+    st.html(cards.explanation(row, explainers.short(row["explainer"]), note=note))
+
+
+# -- the sliders
+
+
+def _sliders() -> None:
+    """The thresholds of both kinds of rule; they are settings of the explainers, so they stand in the link."""
+    known = frame.forms()
+    owners = [name for name in (ASSOCIATION, CAUSAL) if name in known.names("explainers")]
+    with st.container(border=True, key="rule_sliders"):
+        for name in owners:
+            form = known.form_of("explainers", name)
+            rows = [row for row in form["parameters"] if row["name"] in STOPS]
+            if rows:
+                st.markdown(f"**{text.md(explainers.short(name))}**")
+                grid = st.grid(len(rows), min_column_width=150)
+                for row in rows:
+                    with grid.cell():
+                        _slider(form, row)
+
+
+def _slider(form: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    owner, field = form["name"], row["name"]
+    now = dict(state.view().settings_of(owner)).get(field, row["default"])
+    key = f"rule_{owner}_{field}"
+    st.session_state[key] = now
+    st.select_slider(
+        text.md(settings.spoken(field)),
+        stops(row, now),
+        key=key,
+        help=f"{text.md(row['text'])}.",
+        on_change=lambda: _set(form, field, st.session_state[key]),
+    )
+
+
+def stops(row: Mapping[str, Any], now: float) -> list[float]:
+    """The stops of a slider inside the field's range; the default and the value now are always among them."""
+    low, high = row.get("low"), row.get("high")
+    inside = [one for one in STOPS[row["name"]] if (low is None or one >= low) and (high is None or one <= high)]
+    kind = int if row["type"] == "int" else float
+    return sorted({kind(one) for one in (*inside, row["default"], now)})
+
+
+def _set(form: Mapping[str, Any], field: str, value: Any) -> None:
+    owner = form["name"]
+    given = dict(state.view().settings_of(owner)) | {field: value}
+    words = {name: str(one) for name, one in given.items()}
+    try:
+        pairs = clean(owner, form["parameters"], words)
+    except BadInput as error:
+        st.toast(text.md(error), icon=":material/error:")
+        return
+    state.change(explainer_settings=state.view().with_settings(owner, pairs))
+
+
+# -- both kinds together
+
+
+def _together(case: Case) -> None:
+    """Every item that a rule names, with what each kind says of it and what the check finds."""
+    known = frame.forms().names("explainers")
+    asked = [name for name in (ASSOCIATION, CAUSAL) if name in known]
+
+    @st.fragment(parallel=True)
+    def body() -> None:
+        outcomes = {name: fetch.get(explain_recipe(case, name), wait=2 * fetch.WAIT) for name in asked}
+        every = fetch.get(every_item(case), "What each item alone does", wait=2 * fetch.WAIT)
+        st.markdown("##### Do the two kinds agree, and does the check?")
+        open_jobs = [one for one in (*outcomes.values(), every) if one.job is not None and one.job.open]
+        if every.result is None or open_jobs:
+            st.caption("Waiting for the answers above." if open_jobs else text.md(every.error))
+            return
+        answers = {name: one.result[0].as_dict() for name, one in outcomes.items() if one.result}
+        rows = compared(answers.get(ASSOCIATION), answers.get(CAUSAL), every.result[0].as_dict())
+        st.caption(_words(case, rows))
+        st.html(cards.rules(rows, KINDS))
+        st.caption(chance_words(every.result[0].as_dict()))
+
+    body()
+
+
+def every_item(case: Case) -> Explain:
+    """The recommender asked again without each single history item: the check of every rule."""
+    named = _build.explainer_of(EVERY_ITEM, {}, form_of=frame.forms().form_of)
+    return Explain(case.fit, (case.person,), (case.target,), named, k=state.view().k)
+
+
+def compared(association: Row | None, causal: Row | None, every: Row) -> list[Row]:
+    """One row per item that a rule names: title, kind, confidence, base, lift, strength, effect, rank_without, leaves.
+
+    `association`, `causal`, `every` (leave-one-out): Explanations as dicts.
+    """
+    goes = {rule["item"]: rule for rule in (association or {"details": {}})["details"].get("rules", ())}
+    causes = dict(zip(causal["items"], causal["weights"], strict=False)) if causal else {}
+    titles = dict(zip(causal["items"], causal["titles"], strict=False)) if causal else {}
+    alone = {one["item"]: one for one in every["details"].get("per_item", ())}
+    rows = []
+    for item in dict.fromkeys([*causes, *goes]):
+        rule, own = goes.get(item, {}), alone.get(item, {})
+        rank, effect = own.get("rank_without"), own.get("value")
+        rows.append(
+            {
+                "item": item,
+                "title": rule.get("title") or titles.get(item, item),
+                "kind": kind_of(item in goes, item in causes, falls(own, every), effect),
+                "confidence": rule.get("confidence"),
+                "base": _base(rule),
+                "lift": rule.get("lift"),
+                "strength": causes.get(item),
+                "effect": effect,
+                "rank": every["rank_before"],
+                "rank_without": rank,
+                "leaves": rank is not None and rank > every["k"],
+            }
+        )
+    order = list(KINDS)
+    return sorted(rows, key=lambda row: (order.index(row["kind"]), -(row["effect"] or 0.0)))
+
+
+def falls(own: Mapping[str, Any], every: Row) -> bool:
+    """Does the recommendation fall to a lower place without this one item?"""
+    return bool(own.get("rank_without") and own["rank_without"] > every["rank_before"])
+
+
+def kind_of(goes: bool, causes: bool, falls: bool, effect: float | None) -> str:
+    """What a rule about an item is worth: which kinds name it, and what the check finds."""
+    if falls:
+        return "both" if goes and causes else "causal" if causes else "association"
+    if effect is None or effect > 0:
+        return "weak"
+    return "artefact" if goes else "unconfirmed"
+
+
+def _base(rule: Mapping[str, Any]) -> float | None:
+    """How many of all people have the recommended item anyway: the confidence that popularity alone gives."""
+    if not rule.get("lift") or rule.get("confidence") is None:
+        return None
+    return float(rule["confidence"]) / float(rule["lift"])
+
+
+def _words(case: Case, rows: Sequence[Row]) -> str:
+    base = next((row["base"] for row in rows if row["base"] is not None), None)
+    title = text.md(text.brief((case.chosen or {}).get("title", "")))
+    said = (
+        f"{100 * base:.0f} % of all people have {title} anyway: a confidence near that says nothing. " if base else ""
+    )
+    return (
+        f"{said}The check asks the recommender again without each item alone. An association rule says what people "
+        "have together; a causal rule says what a small model of the recommender holds for the cause. Only the check "
+        "says whether this recommendation depends on the item."
+    )
+
+
+def chance_words(every: Row) -> str:
+    """What naming any item of the history would reach: the level that a rule has to beat."""
+    rows = every["details"].get("per_item", ())
+    if not rows:
+        return ""
+    moved = sum(falls(row, every) for row in rows)
+    out = sum(bool(row.get("rank_without") and row["rank_without"] > every["k"]) for row in rows)
+    return (
+        f":orange[**Having an answer is no merit:**] a random item of the history always gives one. Here {moved:,} of "
+        f"{text.plural(len(rows), 'history item')} move the recommendation to a lower place when taken out alone "
+        f"({100 * moved / len(rows):.0f} %), and {out:,} take it out of the list: that is what a rule has to beat."
+    )

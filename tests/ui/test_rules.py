@@ -1,0 +1,102 @@
+"""The page of rules: both kinds side by side, their agreement after the check, sliders that stand in the link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recx.ui import cards, rules
+from tests.ui.test_pages import clean, home, html, page_of, said  # noqa: F401
+
+
+def explained(**details: Any) -> dict[str, Any]:
+    return {"items": (), "titles": (), "weights": (), "rank_before": 2, "k": 5, "details": details}
+
+
+def alone(item: str, value: float, rank: int) -> dict[str, Any]:
+    return {"item": item, "title": f"Film {item}", "value": value, "rank_without": rank}
+
+
+def rule(item: str) -> dict[str, Any]:
+    return {"item": item, "title": f"Film {item}", "confidence": 0.6, "lift": 1.5}
+
+
+EVERY = explained(
+    per_item=[
+        alone("a", 0.5, 9), alone("b", 0.3, 3), alone("c", 0.2, 4), alone("d", 0.1, 2), alone("e", -0.1, 1),
+        alone("f", 0.0, 2), alone("g", 0.4, 6),
+    ]
+)  # fmt: skip
+"""Rank 2 of the top 5. Without a and g it leaves, without b and c it falls, d is weak, e and f do nothing."""
+
+
+def test_rules_are_told_apart_by_who_names_them_and_what_the_check_finds() -> None:
+    association = explained(rules=[rule(item) for item in "abde"])
+    causal = explained() | {"items": ("a", "c", "f"), "titles": ("A", "C", "F"), "weights": (2.0, 1.0, 0.5)}
+    rows = {row["item"]: row for row in rules.compared(association, causal, EVERY)}
+    kinds = {item: row["kind"] for item, row in rows.items()}
+    assert kinds == {
+        "a": "both",
+        "c": "causal",
+        "b": "association",
+        "d": "weak",
+        "e": "artefact",
+        "f": "unconfirmed",
+    }
+    assert list(rows) == ["a", "c", "b", "d", "e", "f"], "what holds comes first"
+    assert rows["a"]["leaves"]
+    assert not rows["b"]["leaves"]
+    assert rows["a"]["base"] == pytest.approx(0.4), "confidence divided by lift"
+    assert (rows["c"]["strength"], rows["c"]["confidence"], rows["c"]["title"]) == (1.0, None, "C")
+    assert set(rules.KINDS) >= set(kinds.values())
+
+
+def test_without_one_kind_or_without_any_rule_the_table_says_so() -> None:
+    assert rules.compared(None, None, EVERY) == []
+    assert "No rule names an item" in cards.rules([], rules.KINDS)
+    (row,) = rules.compared(explained(rules=[rule("b")]), None, EVERY)
+    page = cards.rules([row | {"title": "<script>"}], rules.KINDS)
+    assert "<script>" not in page
+    assert "60 %" in page
+    assert "association only" in page
+
+
+def test_the_chance_level_counts_every_item_of_the_history() -> None:
+    words = rules.chance_words(EVERY)
+    assert "4 of 7 history items" in words
+    assert "(57 %), and 2 take it out of the list" in words
+    assert rules.chance_words(explained(per_item=[])) == ""
+
+
+def test_stops_of_a_slider_stay_in_range_and_hold_the_default_and_the_value_now() -> None:
+    row = {"name": "min_support", "type": "float", "low": 0.0, "high": 0.3, "default": 0.01}
+    assert rules.stops(row, 0.123) == [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.123, 0.2]
+    row = {"name": "m", "type": "int", "low": 1, "high": 600, "default": 500}
+    found = rules.stops(row, 100)
+    assert found == [50, 100, 200, 500]
+    assert all(isinstance(one, int) for one in found)
+
+
+def test_the_page_shows_rules_with_the_check_and_the_warning() -> None:
+    test = page_of("rules", user="u005", model="ease", k=5)
+    page = html(test)
+    assert 'data-explainer="association"' in page
+    assert page.count("data-kind=") >= 3
+    assert "Having an answer is no merit" in said(test.caption)
+    assert "anyway: a confidence near that says nothing" in said(test.caption)
+
+
+def test_a_slider_changes_the_rules_and_the_link() -> None:
+    test = page_of("rules", user="u005", model="ease", k=5)
+    before = html(test).count("data-kind=")
+    slider = next(one for one in test.select_slider if one.label == "least lift")
+    slider.set_value(1.5)
+    clean(test.run())
+    assert "association.min_lift=1.5" in test.query_params["explainer_settings"]
+    assert 0 < html(test).count("data-kind=") < before
+    slider = next(one for one in test.select_slider if one.label == "least lift")
+    slider.set_value(1.0)
+    clean(test.run())
+    assert "association.min_lift=1.0" in test.query_params["explainer_settings"]
+    assert html(test).count("data-kind=") == before
