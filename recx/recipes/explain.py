@@ -192,21 +192,35 @@ def _checked(world: Any, row: Any, target: Any, k: int, findings: list[Finding])
 def named_details(data: Any, history: Any, details: dict[str, Any]) -> dict[str, Any]:
     """Columns of the history row as ids and titles."""
 
-    def row(column: int) -> dict[str, Any]:
-        found = item_row(data, int(history[column]))
+    def coded(code: int) -> dict[str, Any]:
+        found = item_row(data, code)
         return {"item": found["item"], "title": found["title"]}
+
+    def row(column: int) -> dict[str, Any]:
+        return coded(int(history[column]))
 
     named = dict(details)
     if "per_item" in details:
         named["per_item"] = [row(c) | {"value": finite(v)} | _rank(more) for c, v, *more in details["per_item"]]
     if "predicted_replacement" in details:
-        found = item_row(data, details["predicted_replacement"])
-        named["predicted_replacement"] = {"item": found["item"], "title": found["title"]}
+        named["predicted_replacement"] = coded(details["predicted_replacement"])
     if "rules" in details:
         named["rules"] = [
             row(rule["column"]) | {k: v for k, v in rule.items() if k != "column"} for rule in details["rules"]
         ]
+    if "leading" in details:
+        named["leading"] = [
+            coded(one["code"]) | {k: v for k, v in one.items() if k != "code"} for one in details["leading"]
+        ]
+    if "perturbed" in details:
+        named["perturbed"] = [_perturbed(coded, one) for one in details["perturbed"]]
     return named
+
+
+def _perturbed(coded: Any, one: dict[str, Any]) -> dict[str, Any]:
+    """A perturbed history: `history` (item, title, changed), `output` (item, title), `recommended`."""
+    items = [coded(code) | {"changed": new} for code, new in zip(one["codes"], one["changed"], strict=True)]
+    return {"history": items, "output": coded(one["output"]), "recommended": one["recommended"]}
 
 
 def _rank(more: list[Any]) -> dict[str, int]:

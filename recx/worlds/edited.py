@@ -80,6 +80,42 @@ class EditedWorld:
             out[part] = self.scorer.score(histories[part], users, None if items is None else items[part])
         return out
 
+    def ranks_of(
+        self, histories: torch.Tensor, row: torch.Tensor, targets: torch.Tensor, candidates: str = "both"
+    ) -> torch.Tensor:
+        """Long[S, T]: 1-based places of `targets` Long[S, T] when the people at `row` have *replaced* histories
+        Long[S, L'], ties against the target.
+
+        `candidates`: items outside the original history and the replaced one ("both"), or outside the replaced one
+        ("replaced": an item that was replaced may be recommended). A target that is no candidate comes after all items.
+        """
+        rank = torch.empty_like(targets)
+        for part in self._blocks(len(row)):
+            scores = self._scores_replaced(histories[part], row[part], candidates)
+            own = scores.gather(1, targets[part])
+            for t in range(targets.shape[1]):
+                rank[part, t] = (scores >= own[:, t, None]).sum(1)
+            rank[part] = rank[part].masked_fill(own == float("-inf"), self.n_items + 1)
+        return rank
+
+    def first_of(self, histories: torch.Tensor, row: torch.Tensor, candidates: str = "both") -> torch.Tensor:
+        """Long[S]: the item in the first place for *replaced* histories Long[S, L'] (`ranks_of`)."""
+        parts = [
+            self._scores_replaced(histories[part], row[part], candidates).argmax(1) for part in self._blocks(len(row))
+        ]
+        return torch.cat(parts) if parts else row.new_zeros(0)
+
+    def _scores_replaced(self, histories: torch.Tensor, row: torch.Tensor, candidates: str) -> torch.Tensor:
+        """Scores of replaced histories, minus infinity for what is no candidate."""
+        if candidates not in ("both", "replaced"):
+            raise BadInput(f"unknown candidates {candidates!r}: use both or replaced.")
+        self.calls += len(row)
+        scores = self.scorer.score(histories, None if self.users is None else self.users[row])
+        for seen in (histories, self.histories[row]) if candidates == "both" else (histories,):
+            rows, columns = torch.nonzero(seen != PAD, as_tuple=True)
+            scores[rows, seen[rows, columns]] = float("-inf")
+        return scores
+
     def rank(
         self, row: torch.Tensor, keep: torch.Tensor | None, target: torch.Tensor, convention: str = "app"
     ) -> torch.Tensor:
