@@ -66,13 +66,16 @@ def spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_counts(
-    statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, *, seed: int = 0, draws: int = 1000
+    statistic: Callable[..., np.ndarray], *counts: np.ndarray, seed: int = 0, draws: int = 1000
 ) -> tuple[float, float, float]:
-    """A statistic of summed counts Float[U, n], with the 2.5 and 97.5 % points of its bootstrap over the U rows."""
-    n = len(counts)
-    value = float(statistic(counts.sum(0)))
+    """A statistic of summed counts Float[U, n] each, with the 2.5 and 97.5 % points of its bootstrap over the U rows.
+
+    `statistic` takes Float[..., n] each and reduces the last axis.
+    """
+    n = len(counts[0])
+    value = float(statistic(*(one.sum(0)[None] for one in counts))[0])
     if n < 2 or not np.isfinite(value):
         return value, float("nan"), float("nan")
     times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
-    low, high = np.nanpercentile(statistic(times @ counts), [2.5, 97.5])
+    low, high = np.nanpercentile(statistic(*(times @ one for one in counts)), [2.5, 97.5])
     return value, float(low), float(high)
