@@ -18,7 +18,12 @@ from recx.core.progress import Progress
 @cli.command()
 @click.argument("name")
 @click.option("--dataset", help="The data set [the study's own].")
-@click.option("--with", "systems", multiple=True, help="A system to compare; may be repeated [all].")
+@click.option(
+    "--with",
+    "systems",
+    multiple=True,
+    help="A system (or NAME=SYSTEM: with settings of its own); may be repeated [the study's own].",
+)
 @click.option("--users", type=click.IntRange(1), help="How many users are drawn [the study's own].")
 @click.option("--seeds", type=click.IntRange(1), help="How many repetitions [the study's own].")
 @click.option("--small", is_flag=True, help="A small version that ends in a minute or two.")

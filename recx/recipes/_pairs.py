@@ -27,15 +27,18 @@ class Chunk(Protocol):
 def pairs(chunk: Chunk, get: Get) -> tuple[Any, Any, Any, Any]:
     """World (edited-history) of a part, `row` Long[P], `target` Long[P], held-out items int64[B, T] (-1 fills).
 
-    P: `k` pairs per person, in the order of their list. Raises BadInput when the part has nobody at `first`.
+    P: `k` pairs per person, in the order of their list. People stand in one random order, so that the first 100 of 500
+    are a random draw of them. Raises BadInput when the part has nobody at `first`.
     """
+    import numpy as np
     import torch
 
     from recx.worlds.edited import EditedWorld
 
     split, scorer = get(chunk.fit.split_data), get(chunk.fit)
     people = getattr(split, chunk.part)
-    users = torch.arange(len(people))[chunk.first : chunk.last]
+    order = np.random.default_rng(0).permutation(len(people))
+    users = torch.as_tensor(order[chunk.first : chunk.last])
     if not len(users):
         raise BadInput(f"the {chunk.part} part has {len(people):,} users: none at {chunk.first:,}.")
     world = EditedWorld(

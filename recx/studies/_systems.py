@@ -11,8 +11,14 @@ from recx.core.errors import BadInput
 from recx.core.recipe import Named
 from recx.recipes._build import Form
 
-ALIASES: dict[str, tuple[str, dict[str, Any]]] = {"minimal-necessary": ("minimal", {"goal": "necessary"})}
-"""Names beside those of the explainers: an explainer with settings of its own."""
+ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "minimal-necessary": ("minimal", {"goal": "necessary"}),
+    "lcer-importance": ("lcer", {"answer": "importance"}),
+    "fia-derivative": ("fia", {"influence": "derivative"}),
+    "accent-checked": ("accent", {"influence": "leave-one-out", "replacement": "best", "stop": "checked"}),
+    "kaffes-checked": ("kaffes", {"goal": "rank", "answer": "best", "budget": 1000}),
+}
+"""Names beside those of the explainers: an explainer with settings of its own, whatever its paper's are."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,9 @@ class LcerTable2:
     `milliseconds` are per explanation.
 
     FIA, KaffesCE and Accent run as the paper has them (their `published` settings: influence is the score change
-    without the item, footnote 9). Deviation: which 100 users the paper drew is not known; ours are drawn by our own
+    without the item, footnote 9); `lcer` answers as the public code does. Beside them: `lcer-importance`, the paper's
+    own rule (importance above 0.5); `fia-derivative`, influence as a derivative; `accent-checked` and `kaffes-checked`,
+    searches that stop when the item has really left the list. Deviation: which 100 users the paper drew is not known; ours are drawn by our own
     seed, and shares differ by some points from draw to draw (the intervals say how much).
     """
 
@@ -46,7 +48,8 @@ class LcerTable2:
 
     default_dataset: ClassVar[str] = "ml-100k"
     default_systems: ClassVar[tuple[str, ...]] = present(
-        *("lcer", "fia", "kaffes", "accent", "minimal", "minimal-necessary", "leave-one-out", "random")
+        *("lcer", "fia", "kaffes", "accent", "minimal", "minimal-necessary", "leave-one-out", "random"),
+        *("lcer-importance", "fia-derivative", "accent-checked", "kaffes-checked"),
     )
     as_published: ClassVar[bool] = True
     small: ClassVar[dict[str, Any]] = {"users": 10, "ks": (5,)}

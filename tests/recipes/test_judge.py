@@ -31,7 +31,7 @@ def table(explainer: Named, part: str = "test", k: int = 3) -> pd.DataFrame:
 def test_who_is_asked_and_what_is_named(part: str) -> None:
     """Targets are the top of the list; a hit is a held-out event; named and ranked items are of the history."""
     people, rows = getattr(get(FIT.split_data), part), table(explainer_of("leave-one-out"), part)
-    assert rows["user"].tolist() == [u for u in range(6) for _ in range(3)]
+    assert [len(own) for own in rows.groupby("user")["place"].apply(list)] == [3] * 6
     assert rows["place"].tolist() == [1, 2, 3] * 6
     for row in rows.itertuples():
         history = [int(item) for item in people.histories[row.user] if item >= 0]
@@ -43,6 +43,15 @@ def test_who_is_asked_and_what_is_named(part: str) -> None:
         assert list(row.values) == sorted(row.values, reverse=True)
     assert rows["hit"].any()
     assert not rows["hit"].all()
+
+
+def test_chunks_cover_everybody_once_in_a_random_order() -> None:
+    """The order of codes is that of joining, in some data sets: the first chunk must not be the first to join."""
+    n = len(get(FIT.split_data).test)
+    chunks = [get(Judge(FIT, explainer_of("random"), 1, at, at + 40))["user"].tolist() for at in range(0, n, 40)]
+    assert sorted(user for chunk in chunks for user in chunk) == list(range(n))
+    assert np.mean(chunks[0]) == pytest.approx(n / 2, abs=4 * n / 12**0.5 / 40**0.5)
+    assert chunks[0] != sorted(chunks[0])
 
 
 def test_popularity_is_the_mean_percentile_of_what_is_named() -> None:

@@ -103,6 +103,15 @@ def test_a_system_may_be_an_alias_or_one_explainer_under_several_names() -> None
     assert [dict(system.explainer.settings) for system in study.systems[1:]] == [{"steps": 7}, {}]
 
 
+def test_published_settings_are_the_start_and_an_alias_goes_beyond_them() -> None:
+    study = study_of("lcer-table2", dataset="planted", systems=("accent", "accent-checked"))
+    published, checked = (dict(system.explainer.settings) for system in study.systems)
+    assert (published["replacement"], published["stop"]) == ("next", "predicted")
+    built = study.systems[1].explainer.build()
+    assert (built.replacement, built.stop) == ("best", "checked")
+    assert "stop" not in checked, "a default is not written"
+
+
 def test_measured_by_hand() -> None:
     """Two users, two pairs each, k = 2: three explanations, two necessary, one sufficient."""
     table = pd.DataFrame(
