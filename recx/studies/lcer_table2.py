@@ -31,9 +31,10 @@ class LcerTable2:
 
     FIA, KaffesCE and Accent run as the paper has them (their `published` settings: influence is the score change
     without the item, footnote 9); `lcer` answers as the public code does. Beside them: `lcer-importance`, the paper's
-    own rule (importance above 0.5); `fia-derivative`, influence as a derivative; `accent-checked` and `kaffes-checked`,
-    searches that stop when the item has really left the list. Deviation: which 100 users the paper drew is not known; ours are drawn by our own
-    seed, and shares differ by some points from draw to draw (the intervals say how much).
+    own rule (importance above 0.5); `fia-derivative`, influence as a derivative; `accent-checked` and
+    `kaffes-checked`, searches that stop when the item has really left the list. Deviation: which 100 users the paper
+    drew is not known; ours are drawn by our own seed, and shares differ by some points from draw to draw (the intervals
+    say how much).
     """
 
     data: Data
