@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from inspect import signature
 from typing import Any
 
+import numpy as np
 import torch
 
 from recx.core.errors import BadInput
@@ -14,7 +15,8 @@ from recx.models._scorer import Scorer, compact
 
 BLOCK_BYTES = 256 * 2**20
 """No block of scores is larger than this."""
-
+PEOPLE = 512
+"""People of the population asked for at a time."""
 
 SoftScores = Callable[[list[torch.Tensor]], list[torch.Tensor]]
 
@@ -49,6 +51,7 @@ class EditedWorld:
         self.users = None if users is None else users.to(scorer.device)
         self.population = population
         self.calls = 0
+        self._first: torch.Tensor | None = None
         self.n_items = scorer.n_items
 
     @property
@@ -222,6 +225,25 @@ class EditedWorld:
             raise BadInput(f"{type(self.scorer).__name__} has no vectors of items.")
         scorer: Any = self.scorer
         return scorer.item_vectors().detach()
+
+    def first_of_population(self) -> torch.Tensor:
+        """Long[n_users]: what each person of the population is recommended first; -1 for those without a history.
+
+        One run of the model for each of them, once for this world. Raises BadInput without a population.
+        """
+        if self.population is None:
+            raise BadInput("this world has no population: give it the training histories.")
+        if self._first is None:
+            here = np.flatnonzero(np.diff(self.population.offsets))
+            self._first = torch.full((self.population.n_users,), -1, device=self.histories.device)
+            for users in np.array_split(here, max(1, -(-len(here) // PEOPLE))):
+                histories = torch.as_tensor(self.population.histories(users))
+                people = EditedWorld(self.scorer, histories, torch.as_tensor(users))
+                items, scores = people.top_k(torch.arange(len(users), device=self.histories.device), None, 1)
+                first = items.masked_fill(scores == float("-inf"), -1)[:, 0]
+                self._first[torch.as_tensor(users, device=first.device)] = first
+                self.calls += people.calls
+        return self._first
 
     def widest(self, row: torch.Tensor) -> int:
         """How many columns from the right hold the histories of `row`; at least 1."""

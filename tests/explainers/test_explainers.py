@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 from mlxtend.frequent_patterns import apriori, association_rules
 
-from recx.data.pairs import incidence
-from recx.explainers.association import Association
+from recx.explainers.association import Association, global_rules, transactions
 from recx.explainers.lcer import Lcer
 from recx.explainers.leave_one_out import LeaveOneOut
 from recx.explainers.minimal import Minimal
@@ -59,26 +59,73 @@ def test_leave_one_out_effects_are_the_weights_of_an_additive_model() -> None:
         assert finding.positions == (max(weights, key=weights.__getitem__),)
 
 
-def test_association_measures_equal_mlxtend() -> None:
+@pytest.fixture(scope="module")
+def mined() -> dict[str, dict[tuple[int, int], Any]]:
+    """mlxtend's rules of one item each: of the histories, and with what each person is recommended first, by a loop."""
+    world = world_of("ease")
+    people = world.population
+    plain = [set(people.history(u).tolist()) for u in range(people.n_users)]
+    more = []
+    for own in plain:
+        scores = world.scorer.score(torch.tensor([sorted(own)]))[0].tolist()
+        more.append(own | {max((i for i in range(25) if i not in own), key=scores.__getitem__)})
+    found = {}
+    for name, sets in (("histories", plain), ("with-recommendation", more)):
+        table = pd.DataFrame([[i in own for i in range(25)] for own in sets])
+        rules = association_rules(apriori(table, min_support=1e-9, max_len=2), metric="confidence", min_threshold=0.0)
+        rules = rules.rename(columns={"consequent support": "base_rate"})
+        pairs = [r for r in rules.itertuples() if len(r.antecedents) == len(r.consequents) == 1]
+        found[name] = {(min(r.antecedents), min(r.consequents)): r for r in pairs}
+    return found
+
+
+def assert_same_measures(rule: Any, other: Any) -> None:
+    for name in ("support", "confidence", "lift", "leverage", "base_rate"):
+        assert rule[name] == pytest.approx(getattr(other, name), abs=1e-6)
+    assert rule["conviction"] == pytest.approx(min(other.conviction, 1e12), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["histories", "with-recommendation"])
+def test_association_measures_equal_mlxtend(kind: str, mined: Any) -> None:
     """Every rule of one item each, on the same transactions."""
     world = world_of("ease")
-    table = pd.DataFrame(incidence(world.population).toarray().astype(bool))
-    frequent = apriori(table, min_support=1e-9, max_len=2)
-    rules = association_rules(frequent, metric="confidence", min_threshold=0.0)
-    rules = rules[(rules["antecedents"].str.len() == 1) & (rules["consequents"].str.len() == 1)]
-    theirs = {(min(r.antecedents), min(r.consequents)): r for r in rules.itertuples()}
     row, target = pairs_of(world, 3)
+    recipe = Association(min_support=0, min_confidence=0, min_lift=0, transactions=kind)
     seen = 0
-    for p, finding in enumerate(
-        Association(min_support=0, min_confidence=0, min_lift=0).explain(world, row, target, 3)
-    ):
+    for p, finding in enumerate(recipe.explain(world, row, target, 3)):
         for rule in finding.details.get("rules", []):
-            other = theirs[int(world.histories[row[p], rule["column"]]), int(target[p])]
-            for name in ("support", "confidence", "lift", "leverage"):
-                assert rule[name] == pytest.approx(getattr(other, name), abs=1e-6)
-            assert rule["conviction"] == pytest.approx(min(other.conviction, 1e12), rel=1e-5)
+            assert_same_measures(rule, mined[kind][int(world.histories[row[p], rule["column"]]), int(target[p])])
             seen += 1
     assert seen > 20
+
+
+@pytest.mark.parametrize("kind", ["histories", "with-recommendation"])
+def test_global_rules_equal_mlxtend(kind: str, mined: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, whatever the size of a block; and those that pass thresholds."""
+    people = transactions(world_of("ease"), kind)
+    theirs = mined[kind]
+    found = global_rules(people, 0, 0, 0)
+    assert set(zip(found["item"], found["target"], strict=True)) == set(theirs)
+    for rule in found.to_dict("records"):
+        assert_same_measures(rule, theirs[rule["item"], rule["target"]])
+    monkeypatch.setattr("recx.explainers.association.BLOCK_BYTES", 16 * 25 * 3)
+    assert global_rules(people, 0, 0, 0).equals(found)
+    some = global_rules(people, 0.06, 0.3, 1.0, by="lift")
+    wanted = {pair for pair, r in theirs.items() if r.support >= 0.06 and r.confidence >= 0.3 and r.lift > 1 + 1e-12}
+    assert set(zip(some["item"], some["target"], strict=True)) == wanted
+    assert some["lift"].is_monotonic_decreasing
+    assert 3 < len(some) < len(found) / 3
+    assert global_rules(people, 0.06, 0.3, 1.0, by="lift", most=3).equals(some[:3])
+    assert global_rules(people, 1.0).empty
+
+
+def test_rules_with_recommendations_count_the_runs_once() -> None:
+    world = world_of("multvae")
+    row, target = pairs_of(world, 3)
+    before = world.calls
+    for _ in range(2):
+        Association(transactions="with-recommendation").explain(world, row, target, 3)
+    assert world.calls - before == 50
 
 
 def test_association_keeps_to_its_thresholds() -> None:
