@@ -75,8 +75,8 @@ def _answer_round(
         start += sizes[p]
     device = world.histories.device
     first, second = measure(torch.as_tensor(owner, device=device), torch.as_tensor(keep, device=device))
-    table = torch.stack([first.float(), second], dim=1)
+    both = torch.stack([first.float(), second], dim=1)
     table = (
-        table.nan_to_num(posinf=0.0).cpu().numpy()
+        both.nan_to_num(posinf=0.0).cpu().numpy()
     )  # a list that holds every candidate has no margin, whatever is kept
     return dict(zip(sizes, np.split(table, np.cumsum(list(sizes.values()))[:-1]), strict=True))

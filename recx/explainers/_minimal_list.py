@@ -19,8 +19,9 @@ from recx.worlds.edited import EditedWorld
 
 Plan = Generator[Ask, np.ndarray, Any]
 
-BEAM, CANDIDATES = 4, 24
-"""Beam search: sets that grow at a time, and items they may grow by."""
+BEAM, CANDIDATES, PAIRS, ROUNDS = 4, 24, 8, 8
+"""Beam search: sets that grow at a time, and items they may grow by; pairs that one item is tried for; steps that a
+large set is built in."""
 
 
 def smallest(
@@ -71,6 +72,10 @@ def _finding(
     )
 
 
+LARGEST_INSIDE = 8
+"""Sets of up to this many items have all their parts tried (at most 246 runs)."""
+
+
 class _Search:
     """One list's search. Items are numbered 0..n-1 in the order of the history; a set is a row of Bool[S, n]."""
 
@@ -83,8 +88,9 @@ class _Search:
     def run(self, hopeless: bool) -> Plan:
         """The smallest set found, or None.
 
-        Single items; the best 2, 3, 4, ... of them (an upper bound, freed of what is not needed); a beam search below
-        it; then all sets of each smaller size, as far as the runs reach.
+        Single items; the best 2, 3, 4, ... of them (an upper bound, freed of what is not needed); below it a beam
+        search, or, where it is large, items added in a few steps; one item put in place of two; parts of the set; then
+        all sets of each smaller size, as far as the runs reach.
         """
         if not self.n or hopeless:
             return None
@@ -92,8 +98,12 @@ class _Search:
         if found is not None:
             return found
         best = yield from self._grow()
-        better = yield from self._beam(self.n if best is None else int(best.sum()) - 1)
-        best = best if better is None else better
+        small = best is not None and BEAM * CANDIDATES * best.sum() <= self.budget // 2
+        for search in (self._beam,) if small else (self._greedy, self._beam):
+            better = yield from search(self.n if best is None else int(best.sum()) - 1)
+            best = best if better is None else better
+        if best is not None:
+            best = yield from self._inside((yield from self._swap(best)))
         for size in range(2, self.n + 1 if best is None else int(best.sum())):
             if math.comb(self.n, size) > self.budget - self.calls:
                 break
@@ -136,9 +146,9 @@ class _Search:
     def _grow(self) -> Plan:
         """The shortest enough of the sets of the best 2, 3, 4, ... items, without those not needed, or None."""
         order = np.argsort(-self.effects, kind="stable")
-        lengths = np.arange(2, self.n + 1)
-        if len(lengths) > CANDIDATES:
-            lengths = np.unique(np.minimum(self.n, np.round(2 * 1.2 ** np.arange(40)).astype(int)))
+        lengths = np.unique(np.minimum(self.n, np.round(2 * 1.2 ** np.arange(60)).astype(int)))
+        if self.n < self.budget // 4:
+            lengths = np.arange(2, self.n + 1)
         sets = np.zeros((len(lengths), self.n), bool)
         for one, length in zip(sets, lengths, strict=True):
             one[order[:length]] = True
@@ -149,6 +159,26 @@ class _Search:
         self.calls += calls
         return best
 
+    def _greedy(self, most: int) -> Plan:
+        """A set of at most `most` items that is enough: what to add is asked again after every few that were added."""
+        step, now = max(1, math.ceil(most / ROUNDS)), np.zeros(self.n, bool)
+        while now.sum() < most:
+            outside = np.flatnonzero(~now)
+            if self.calls + len(outside) > self.budget // 2:
+                return None
+            out = yield self._ask(now | self.singles[outside])
+            near = np.argsort(out[:, 1], kind="stable")
+            enough = near[out[near, 0] >= self.need]
+            now = now.copy()
+            now[outside[enough[:1] if len(enough) else near[:step]]] = True
+            if len(enough):
+                break
+        else:
+            return None
+        best, calls = yield from without_needless(now, np.argsort(self.effects, kind="stable"), self.need)
+        self.calls += calls
+        return best if best.sum() <= most else None
+
     def _beam(self, most: int) -> Plan:
         """A set of at most `most` items that is enough: those nearest to it grow by the most promising items."""
         items = np.argsort(-self.effects, kind="stable")[:CANDIDATES]
@@ -156,7 +186,7 @@ class _Search:
         for size in range(2, most + 1):
             grown = (sets[:, None, :] | self.singles[items][None]).reshape(-1, self.n)
             grown = np.unique(grown[grown.sum(1) == size], axis=0)
-            if not len(grown) or len(grown) > self.budget - self.calls:
+            if not len(grown) or self.calls + len(grown) > self.budget // 2:
                 return None
             out = yield self._ask(grown)
             near = np.argsort(out[:, 1], kind="stable")
@@ -165,6 +195,39 @@ class _Search:
                 return grown[enough[0]]
             sets = grown[near[:BEAM]]
         return None
+
+    def _swap(self, best: np.ndarray) -> Plan:
+        """A set made smaller as long as some other item can stand for two of its items (those that matter least)."""
+        while best.sum() > 2:
+            inside, outside = np.flatnonzero(best), np.flatnonzero(~best)
+            lack = (yield self._ask(best & ~self.singles[inside]))[:, 1]
+            pairs = np.array(list(combinations(range(len(inside)), 2)))
+            pairs = inside[pairs[np.argsort(lack[pairs].sum(1), kind="stable")[:PAIRS]]]
+            fewer = best & ~self.singles[pairs].any(1)
+            sets = (fewer[:, None, :] | self.singles[outside][None]).reshape(-1, self.n)
+            if not len(sets) or self.calls + len(sets) > 3 * self.budget // 4:
+                break
+            out = yield self._ask(sets)
+            enough = np.flatnonzero(out[:, 0] >= self.need)
+            if not len(enough):
+                break
+            best = sets[enough[np.argmin(out[enough, 1])]]
+            best, calls = yield from without_needless(best, np.argsort(self.effects, kind="stable"), self.need)
+            self.calls += calls
+        return best
+
+    def _inside(self, best: np.ndarray) -> Plan:
+        """The smallest part of a set that is enough, all tried if the set is small: two items may be needless together
+        though neither is alone."""
+        items = np.flatnonzero(best)
+        if not 3 < len(items) <= LARGEST_INSIDE:
+            return best
+        parts = [part for size in range(2, len(items) - 1) for part in combinations(items, size)]
+        sets = np.zeros((len(parts), self.n), bool)
+        for one, part in zip(sets, parts, strict=True):
+            one[list(part)] = True
+        enough = (yield self._ask(sets))[:, 0] >= self.need
+        return sets[int(enough.argmax())] if enough.any() else best
 
     def _level(self, size: int) -> Plan:
         """A set of a size that is enough, or None once all were tried; the first of all in the order of their items."""

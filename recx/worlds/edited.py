@@ -169,8 +169,10 @@ class EditedWorld:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """How far an edit changes a list: Long[S] items of `listed` Long[S, m] that leave it, and a margin Float[S].
 
-        `listed`: -1 where a list is shorter. The margin is the need-th lowest score of the listed items minus the
-        need-th best of all others: below 0 at least `need` Long[S] of them are replaced, above 0 fewer are.
+        `listed`: -1 where a list is shorter; `need` Long[S]: how many of them shall leave. Their scores from below and
+        the best scores of all others from above are compared place by place: the margin is the sum of what the first
+        `need` others lack, or, if none lacks anything, the need-th listed score minus the need-th other one. So it is
+        above 0 when fewer than `need` are replaced, below 0 when at least `need` are.
         """
         count = torch.empty(len(row), dtype=torch.long, device=self.histories.device)
         margin = torch.empty(len(row), device=self.histories.device)
@@ -288,5 +290,8 @@ def _replaced(scores: torch.Tensor, listed: torch.Tensor, need: torch.Tensor) ->
         in_list = torch.arange(order.shape[1], device=order.device) < size[tied, None]
         now = torch.zeros_like(scores[tied], dtype=torch.bool).scatter(1, order, in_list)
         count[tied] = size[tied] - (now.gather(1, listed[tied].clamp(min=0)) & here[tied]).sum(1)
-    at = (need - 1).clamp(min=0, max=listed.shape[1] - 1)[:, None]
-    return count, (own.gather(1, at) - others.gather(1, at).clamp(min=lowest))[:, 0]
+    lack = (own - others.clamp(min=lowest)).clamp(max=-lowest)
+    asked = torch.arange(lack.shape[1], device=lack.device) < need[:, None]
+    total = (lack.clamp(min=0) * asked).sum(1)
+    last = lack.gather(1, (need - 1).clamp(min=0, max=lack.shape[1] - 1)[:, None])[:, 0]
+    return count, torch.where(last > 0, total.clamp(max=-lowest), last)
