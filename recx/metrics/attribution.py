@@ -68,14 +68,15 @@ def spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def bootstrap_counts(
     statistic: Callable[..., np.ndarray], *counts: np.ndarray, seed: int = 0, draws: int = 1000
 ) -> tuple[float, float, float]:
-    """A statistic of summed counts Float[U, n] each, with the 2.5 and 97.5 % points of its bootstrap over the U rows.
+    """A statistic of summed counts Float[U, n] each, minus and plus 1.96 standard errors, bootstrap over the U rows.
 
-    `statistic` takes Float[..., n] each and reduces the last axis.
+    `statistic` takes Float[..., n] each and reduces the last axis. The standard error, not the percentiles: people
+    drawn twice make counts more uneven than new people would, so percentiles may lie all on one side of the value.
     """
     n = len(counts[0])
     value = float(statistic(*(one.sum(0)[None] for one in counts))[0])
     if n < 2 or not np.isfinite(value):
         return value, float("nan"), float("nan")
     times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
-    low, high = np.nanpercentile(statistic(*(times @ one for one in counts)), [2.5, 97.5])
-    return value, float(low), float(high)
+    half = 1.96 * float(np.nanstd(statistic(*(times @ one for one in counts))))
+    return value, value - half, value + half

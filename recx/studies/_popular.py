@@ -81,7 +81,7 @@ class Counts:
             value, low, high = bootstrap_counts(statistic, *columns, draws=500)
             row = {"metric": f"popularity_{metric}", "unit": "correlation", "measured": value, "placebo": placebo}
             rows.append(row | {"ci_low": low, "ci_high": high, "seed": None})
-        return rows
+        return [row for row in rows if np.isfinite(row["measured"])]
 
 
 def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -49,7 +49,8 @@ class ExplanationBenchmark:
     among the user's held-out items, and the others. `gini`, `popularity`: of what is named; `placebo` is what random
     sets of the same sizes have. `stability`: mean Jaccard of the sets of `repeats` explainer seeds, on the first 50
     users. `agreement`: mean Jaccard of sets and Spearman of item values between explainers. `budget`: the same scores
-    when a search may run the model so often per explanation. Intervals: 95 %, bootstrap over users.
+    when a search may run the model so often per explanation. Intervals: 95 %, bootstrap over users (of
+    `gini` by its standard error).
     """
 
     data: Data

@@ -29,9 +29,9 @@ class LcerPopularity:
     Rows with `param` item are the points of the figures: how often an item is in a set (Figure 5), its mean importance
     in the sets it is in (Figure 6), how often it is recommended (Figure 7), with its events in the training data.
     Summary rows are Spearman correlations with popularity over the items of the explained histories (recommendations:
-    all items), 95 % bootstrap over users. `placebo`: the same for random sets as long, on average: a popular item is in
-    more histories, so it is named more often by anything. `naming_rate`, ours, takes that away: how often an item is
-    named per history and recommendation that it could be named for.
+    all items); intervals: 95 %, by the bootstrap standard error over users. `placebo`: the same for random sets as
+    long, on average: a popular item is in more histories, so anything names it more often. `naming_rate`, ours, takes
+    that away: how often an item is named per history and recommendation that it could be named for.
     """
 
     data: Data
