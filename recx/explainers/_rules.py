@@ -61,6 +61,10 @@ class Records:
     y: torch.Tensor
     own: bool
 
+    def first(self, m: int) -> Records:
+        """The history itself, if it is there, and the first m perturbed ones."""
+        return Records(self.items[:, : m + self.own], self.y[:, : m + self.own], self.own)
+
     @property
     def calls(self) -> int:
         """Histories scored for each pair."""
@@ -221,6 +225,14 @@ def _ordered(pair: torch.Tensor, item: torch.Tensor, theta: torch.Tensor, cases:
     return Thetas(pair, item, theta, place, own, start)
 
 
+def best(theta: Thetas, cases: Cases) -> tuple[torch.Tensor, torch.Tensor]:
+    """Item and place Long[P] of the item of the history with the largest theta; -1 and 0 where none has one."""
+    item, place = torch.full_like(cases.target, -1), torch.zeros_like(cases.target)
+    mine = torch.nonzero(theta.in_history & (theta.value > 0))[:, 0].flip(0)
+    item[theta.pair[mine]], place[theta.pair[mine]] = theta.item[mine], theta.place[mine]
+    return item, place
+
+
 def counts(records: Records, cases: Cases) -> torch.Tensor:
     """Long[P, n, 4]: for each item of the window: records with it and the output, with it, without it and with the
     output, without it (Eq. 3)."""
@@ -281,7 +293,7 @@ class Tables:
             if self.fresh is not None:
                 row |= {f"fresh_{name}": int(n) for name, n in zip(names, self.fresh[p, j], strict=True)}
                 row |= _three("fresh_difference", difference(*self.fresh[p, j]))
-                row |= _three("effect", paired_effect(*self.effects[p, j]))
+                row |= {"replaced": int(self.effects[p, j, 0])} | _three("effect", paired_effect(*self.effects[p, j]))
             rows.append(row)
         return sorted(rows, key=lambda row: (-row["theta"], -row["column"]))
 

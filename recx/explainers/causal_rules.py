@@ -136,28 +136,37 @@ class CausalRules:
         and `changed_histories`, shares; `recommended`: share of perturbed histories with the target as output.
         """
         start = time.perf_counter()
-        if world.population is None and self.perturb == "vae":
-            raise BadInput("causal rules need the training histories: give the world a population.")
         if not len(row):
             return []
-        vae = self._vae(world, get, part_of(progress, 0.0, 0.3))
-        cases = _rules.Cases.of(world, row, target, self.window)
-        limit = k if self.output == "top-k" else 1
-        ask = _rules.Asking(world, cases, limit, self.candidates)
-        made = ask.answered(self._perturbed(vae, cases, self.m, 2 * seed, world), part_of(progress, 0.3, 0.7), own=True)
-        theta = _rules.fit(made, cases, self.gamma, self.fit, self.steps, self.lr, self.l2)
+        ask, vae = self.asking(world, row, target, k), self.perturber(world, get, part_of(progress, 0.0, 0.3))
+        made = self.records(ask, vae, seed, part_of(progress, 0.3, 0.7))
+        theta = _rules.fit(made, ask.cases, self.gamma, self.fit, self.steps, self.lr, self.l2)
         fresh = effects = None
         if self.m_test:
-            others = self._perturbed(vae, cases, self.m_test, 2 * seed + 1, world)
+            others = self._perturbed(vae, ask.cases, self.m_test, 2 * seed + 1, world)
             fresh = ask.answered(others, part_of(progress, 0.7, 0.85))
             effects = ask.put_back(fresh, part_of(progress, 0.85, 1.0))
-        tables = _rules.Tables.of(cases, made, theta, fresh, effects, ask.shown(made))
-        seconds = (time.perf_counter() - start) / max(1, len(row))
+        tables = _rules.Tables.of(ask.cases, made, theta, fresh, effects, ask.shown(made))
+        seconds = (time.perf_counter() - start) / len(row)
         return [tables.finding(p, self.rank_limit, seconds) for p in range(len(row))]
 
-    def _vae(self, world: EditedWorld, get: Any, progress: Progress) -> HistoryVae | None:
+    def asking(self, world: EditedWorld, row: torch.Tensor, target: torch.Tensor, k: int) -> _rules.Asking:
+        """The pairs, and how the recommender is asked about them."""
+        cases = _rules.Cases.of(world, row, target, self.window)
+        return _rules.Asking(world, cases, k if self.output == "top-k" else 1, self.candidates)
+
+    def records(
+        self, ask: _rules.Asking, vae: HistoryVae | None, seed: int, progress: Progress = quiet
+    ) -> _rules.Records:
+        """The histories themselves and `m` perturbed ones, answered."""
+        return ask.answered(self._perturbed(vae, ask.cases, self.m, 2 * seed, ask.world), progress, own=True)
+
+    def perturber(self, world: EditedWorld, get: Any = None, progress: Progress = quiet) -> HistoryVae | None:
+        """The autoencoder: what `get` gives, or one learnt now; None for the uniform control."""
         if self.perturb == "uniform":
             return None
+        if world.population is None:
+            raise BadInput("causal rules need the training histories: give the world a population.")
         if get is not None:
             return get().to(world.histories.device)
         return self._learn(world.population, windows(world.histories, self.window), 0, progress)

@@ -16,7 +16,12 @@ COLUMNS = [
     *["printed_delta", "note", "measured", "ci_low", "ci_high", "n", "seed", "convention", "placebo"],
 ]
 
-DATASETS = {"ML 100K": "ml-100k", "ML 1M": "ml-1m"}
+DATASETS = {
+    "ML 100K": "ml-100k",
+    "ML 1M": "ml-1m",
+    "MovieLens100k": "ml-100k",
+    "Amazon Office": "amazon-office",
+}
 
 
 @functools.cache
