@@ -70,6 +70,11 @@ class ItemWeights:
         counts.scatter_add_(1, histories.clamp_min(0), here.float())
         return counts @ self.weights
 
+    def contributions(self, histories: torch.Tensor, users: torch.Tensor | None, items: torch.Tensor) -> torch.Tensor:
+        """Float[B, T, L]: the weight of each history item for items Long[B, T]; PAD columns are 0."""
+        weights = self.weights[histories.clamp_min(0)[:, None, :], items[:, :, None]]
+        return weights * (histories != PAD)[:, None, :]
+
     def soft(
         self, groups: list[tuple[torch.Tensor, torch.Tensor]]
     ) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:

@@ -118,6 +118,10 @@ class Neighbours:
         """Float[B, S] of targets Long[B, S] under soft edits keep Float[B, S, L]."""
         return self.soft([(histories, targets)])([keep])[0]
 
+    def contributions(self, histories: torch.Tensor, users: torch.Tensor | None, items: torch.Tensor) -> torch.Tensor:
+        """Float[B, T, L]: what each history item adds to the scores of items Long[B, T]; PAD columns are 0."""
+        return self._between(histories, items)
+
     def _between(self, histories: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Float[B, S, L]: what each item of a history Long[B, L] adds to the score of each target Long[B, S]."""
         nearest = self.nearest[targets].long()

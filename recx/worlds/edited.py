@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from recx.core.errors import BadInput
 from recx.data.interactions import PAD, Interactions
@@ -17,6 +18,9 @@ BLOCK_BYTES = 256 * 2**20
 """No block of scores is larger than this."""
 PEOPLE = 512
 """People of the population asked for at a time."""
+CACHED_BYTES = 8 * 2**20
+"""Blocks of scores of which only a few numbers are kept are this large, so that they stay in a processor's cache."""
+
 
 SoftScores = Callable[[list[torch.Tensor]], list[torch.Tensor]]
 
@@ -57,7 +61,12 @@ class EditedWorld:
     @property
     def capabilities(self) -> frozenset[str]:
         """What this world can do beyond scores, rank and top_k."""
-        methods = {"soft": "soft_score", "embeddings": "item_vectors", "attention": "attention"}
+        methods = {
+            "soft": "soft_score",
+            "embeddings": "item_vectors",
+            "attention": "attention",
+            "additive": "contributions",
+        }
         able = {name for name, method in methods.items() if hasattr(self.scorer, method)}
         return frozenset({"replace"} | able | ({"population"} if self.population is not None else set()))
 
@@ -143,6 +152,38 @@ class EditedWorld:
             rank[part] = 1 + (scores >= own).sum(1)
             margin[part] = own[:, 0] - torch.topk(scores, min(k, scores.shape[1]), dim=1).values[:, -1]
         return rank, margin
+
+    def margins(
+        self, row: torch.Tensor, keep: torch.Tensor, targets: torch.Tensor, k: int, convention: str = "app"
+    ) -> torch.Tensor:
+        """Float[S, T]: margins of several targets Long[S, T] in the same edited history, from one run of the model.
+
+        As `rank_and_margin`: a target is in the top k where its margin is above 0. Edits are answered in the order of
+        their lengths and without the columns that none of a block has, so short ones cost little.
+        """
+        margin = torch.empty(targets.shape, device=self.histories.device)
+        order = torch.argsort((keep & (self.histories[row] != PAD)).sum(1), stable=True)
+        size = max(1, CACHED_BYTES // (4 * self.n_items))
+        for part in order.split(size):
+            scores = self._score(row[part], keep[part], None)
+            own = scores.gather(1, targets[part])
+            self._mask(scores, row[part], keep[part], convention)
+            best = torch.topk(scores, min(k + 1, self.n_items), dim=1).values
+            best = F.pad(best, (0, k + 1 - best.shape[1]), value=float("-inf"))
+            last, next_one = best[:, k - 1, None], best[:, k, None]
+            margin[part] = own - torch.where(own >= last, next_one, last)
+        return margin
+
+    def contributions(self, row: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Float[S, T, L]: what each history item adds to the scores of items Long[S, T] (capability "additive").
+
+        The score of an edited history that keeps an item is the sum, or for `pagerank` the mean, of what the kept items
+        add, so all scores of one edit are in the order of the sums. PAD columns are 0.
+        """
+        scorer: Any = self.scorer
+        users = None if self.users is None else self.users[row]
+        out: torch.Tensor = scorer.contributions(self.histories[row], users, items)
+        return out
 
     def top_k(
         self, row: torch.Tensor, keep: torch.Tensor | None, k: int, convention: str = "app"
@@ -255,7 +296,7 @@ class EditedWorld:
     def _score(self, row: torch.Tensor, keep: torch.Tensor | None, items: torch.Tensor | None) -> torch.Tensor:
         self.calls += len(row)
         histories = self.histories[row]
-        edited = histories if keep is None else compact(histories, keep)
+        edited = histories if keep is None else _narrow(compact(histories, keep))
         users = None if self.users is None else self.users[row]
         return self.scorer.score(edited, users, items)
 
@@ -295,3 +336,9 @@ def _replaced(scores: torch.Tensor, listed: torch.Tensor, need: torch.Tensor) ->
     total = (lack.clamp(min=0) * asked).sum(1)
     last = lack.gather(1, (need - 1).clamp(min=0, max=lack.shape[1] - 1)[:, None])[:, 0]
     return count, torch.where(last > 0, total.clamp(max=-lowest), last)
+
+
+def _narrow(histories: torch.Tensor) -> torch.Tensor:
+    """Right-aligned histories without the columns on the left in which nobody has an item; at least one column."""
+    longest = int((histories != PAD).sum(1).max()) if histories.numel() else 1
+    return histories[:, -max(1, longest) :]

@@ -56,6 +56,43 @@ def test_scores_rank_and_top_k_equal_a_plain_loop() -> None:
         assert margin[s] == pytest.approx(plain[int(target[s])] - plain[others[3]], abs=1e-5)
 
 
+@pytest.mark.parametrize("convention", ["app", "as-published"])
+def test_margins_of_many_targets_are_those_of_one_at_a_time(
+    convention: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with ties, with a list as long as the catalogue, and in blocks of two."""
+    world = random_world()
+    world.scorer.weights[:] = (2 * world.scorer.weights).round()  # whole numbers: equal sums are equal
+    row, keep = random_edits(world, 50)
+    free = [[i for i in range(30) if i not in world.histories[r]] for r in row.tolist()]
+    targets = torch.tensor([(items + items)[s % 20 : s % 20 + 12] for s, items in enumerate(free)])
+    monkeypatch.setattr(edited, "CACHED_BYTES", 240)
+    for k in (1, 4, 21, 29, 30, 40):
+        margins = world.margins(row, keep, targets, k, convention)
+        for t in range(12):
+            rank, margin = world.rank_and_margin(row, keep, targets[:, t], k, convention)
+            assert margins[:, t].tolist() == pytest.approx(margin.tolist(), abs=1e-5)
+            assert torch.equal(margins[:, t] > 0, rank <= k)
+
+
+@pytest.mark.parametrize("model", ["ease", "itemknn", "pagerank"])
+def test_contributions_add_up_to_the_scores(model: str) -> None:
+    """In the order of the sums: for pagerank the score is the mean over the kept items."""
+    split = small_split()
+    scorer = registry.load("models", model)().fit(split.train, seed=0)
+    world = EditedWorld(scorer, torch.as_tensor(split.test.histories), torch.as_tensor(split.test.users))
+    assert "additive" in world.capabilities
+    row = torch.arange(len(world.histories))
+    keep = torch.rand(world.histories.shape, generator=torch.Generator().manual_seed(0)) > 0.4
+    kept = keep & (world.histories != PAD)
+    items = torch.arange(world.n_items).expand(len(row), -1)
+    total = (world.contributions(row, items) * kept[:, None]).sum(2)
+    if model == "pagerank":
+        total = total / kept.sum(1, keepdim=True).clamp_min(1)
+    some = kept.any(1)
+    assert torch.allclose(total[some], world.scores(row, keep)[some], atol=1e-5)
+
+
 def test_blocks_do_not_change_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     world = random_world()
     row, keep = random_edits(world, 25)
