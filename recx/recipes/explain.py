@@ -234,6 +234,7 @@ def finite(value: float | None) -> float | None:
 def _in_words(capabilities: frozenset[str]) -> str:
     words = {
         "soft": "scores that can be differentiated in the history",
+        "additive": "scores that add up what each history item gives",
         "population": "the training histories",
         "embeddings": "a vector for each item",
         "attention": "attention to the items of a history",
