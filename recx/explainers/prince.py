@@ -165,12 +165,14 @@ def _nearest(
     most, columns = min(n, k + POOL), min(n, max(1, CELLS // width))
     items = torch.empty(len(row), most, dtype=torch.long, device=row.device)
     key = torch.empty(len(row), most, dtype=torch.float64, device=row.device)
-    for pairs in torch.argsort(row, stable=True).split(max(1, CELLS // (columns * width))):
+    length = (world.histories[row] >= 0).sum(1)
+    for pairs in torch.argsort(length * len(world.histories) + row).split(max(1, CELLS // (columns * width))):
         people, which = torch.unique(row[pairs], return_inverse=True)
+        near = world.widest(people)
         own, best, codes = _own(world, row[pairs], target[pairs]), key[pairs, :0], items[pairs, :0]
         for some in torch.arange(n, device=row.device).split(columns):
-            theirs = world.contributions(people, some.expand(len(people), -1)).double()[which]
-            needed = _removals(own - theirs, (world.histories[row[pairs]] >= 0).sum(1), slack)
+            theirs = world.contributions(people, some.expand(len(people), -1))[:, :, -near:].double()
+            needed = _removals(own[:, :, -near:] - theirs[which], length[pairs], slack)
             _leave_out(needed, some, world.histories[row[pairs]], target[pairs])
             best, codes = torch.cat([best, needed], 1), torch.cat([codes, some.expand(len(pairs), -1)], 1)
             best, order = torch.topk(best, min(most, best.shape[1]), largest=False)

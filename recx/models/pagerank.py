@@ -130,9 +130,8 @@ class Walks:
             part = slice(begin, begin + size)
             target, here, who = flat[part], histories[row[part]], users[row[part]]
             others = self._others(who)
-            end = torch.zeros_like(others).scatter_(1, target, self._diagonal(others).gather(1, target))
             # The inverse is symmetric: walked back from the target, all items of the history are answered at once.
-            out[part] = self._solve(end, who, others).gather(1, here.clamp_min(0)) * (here != PAD)
+            out[part] = self._back(target, who, others).gather(1, here.clamp_min(0)) * (here != PAD)
         return self.alpha * (1 - self.alpha) * out.unflatten(0, items.shape)
 
     def _known(self, users: torch.Tensor | None, n: int) -> torch.Tensor:
@@ -164,12 +163,24 @@ class Walks:
             return self._step_by_step(right, users, self._diagonal(others))
         return self._closed_form(right, users, others)
 
+    def _back(self, target: torch.Tensor, users: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """`_solve` for D' at one target Long[B, 1] a row and 0 elsewhere: a row of the inverse, not a product."""
+        weight = self._diagonal(others).gather(1, target)
+        if self.resolvent is None:
+            return self._solve(torch.zeros_like(others).scatter_(1, target, weight), users, others)
+        return self._without(self.resolvent[target[:, 0]] * weight, users, others)
+
     def _closed_form(self, right: torch.Tensor, users: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-        """With K = (D - c S)^-1 and E the columns of the user's own d events (Woodbury):
+        """right K, K = (D - c S)^-1, and the user's own events taken out."""
+        return self._without(right @ self.resolvent, users, others)
+
+    def _without(self, out: torch.Tensor, users: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """Rows `out` of a product with K, changed in place to those of the graph without each row's user.
+
+        With K = (D - c S)^-1 and E the columns of the user's own d events (Woodbury):
 
         (D' - c S')^-1 = K - K E (I + M G)^-1 M E^T K, M = c/d 1 1^T - diag(others have the item), G = E^T K E.
         """
-        out = right @ self.resolvent
         for rows in self._blocks(users):
             people, which = users[rows].unique(return_inverse=True)
             own = self._own(people)
