@@ -55,7 +55,7 @@ class CausalRules:
     m: int = param(500, "Perturbed histories", unit="histories", low=1, high=100_000)
     gamma: float = param(0.7, "Decay of an item's weight per step back in time", low=0.0, high=1.0)
     rank_limit: int = param(
-        1, "The cause is looked for among so many items of the largest theta (the paper's k)", low=1
+        1, "The cause is looked for among so many items of the largest theta (the paper's k)", low=1, high=1_000_000
     )
     window: int = param(5, "Items that are perturbed, the latest", unit="items", low=1, high=50)
     output: str = param(
