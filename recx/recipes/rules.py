@@ -41,7 +41,7 @@ class RuleItems:
         return (self.fit.split_data, self.fit, *needed_by(self.explainer, self.fit))
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
-        """One row per person and item of the window.
+        """One row per person and item of the window; nothing where the test part has nobody.
 
         `user` (row of the test part), `target`, `item` (codes), `back` (0: the latest item), `popularity` (training
         events), what `causal_rules` says of the item (theta, place, counts, differences, effects), and of the person:
@@ -51,6 +51,8 @@ class RuleItems:
         import pandas as pd
         import torch
 
+        if self.first >= len(get(self.fit.split_data).test):
+            return pd.DataFrame()
         world, row, target, _ = pairs(self, get)
         learnt, explainer = get_for(self.explainer, self.fit, get), self.explainer.build()
         findings = explainer.explain(
