@@ -44,8 +44,15 @@ def study(name: str, settings: tuple[str, ...], keep: bool, progress: Progress, 
     document |= {"provenance": _provenance(manifest) | {"command": _command()}}
     if keep:
         about = {key: value for key, value in document.items() if key != "rows"}
-        shipped.keep(f"{name}-{recipe.data.source.name}", found, about, getattr(recipe, "lines", ()))
+        shipped.keep(_stem(name, recipe), found, about, getattr(recipe, "lines", ()))
     return document, lambda: _study_text(rows)
+
+
+def _stem(name: str, recipe: Any) -> str:
+    """The file of a stored study: its name, the data set, and the model where it is not the study's own."""
+    model, usual = getattr(recipe, "model", None), getattr(type(recipe), "model", None)
+    other = [model.name] if model is not None and usual is not None and model.name != usual.name else []
+    return "-".join([name, recipe.data.source.name, *other])
 
 
 def _command() -> str:

@@ -22,7 +22,10 @@ def study_of(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     form_of: Form = registry.form,
 ) -> Any:
-    """A study recipe by name. `settings`: {system or model: {field: value}}. Raises BadInput, naming what is known."""
+    """A study recipe by name. Raises BadInput, naming what is known.
+
+    `settings`: {system or model: {field: value}}; under the study's own name its fields, and `model`: another one.
+    """
     cls: Any = registry.load("studies", name)
     if hasattr(cls, "of"):
         counts = {key: value for key, value in (("users", users), ("seeds", seeds)) if value is not None}
@@ -30,12 +33,14 @@ def study_of(
     dataset = dataset or cls.default_dataset
     chosen = tuple(dict.fromkeys(systems or cls.default_systems))
     names = [word.partition("=")[0] for word in chosen]
-    model = cls.model.name
     given = {key: dict(value) for key, value in (settings or {}).items()}
+    own = given.get(name, {})
+    model = str(own.pop("model", cls.model.name))
+    registry.module_name("models", model)
     for key in given:
         if key not in (*names, model, name):
             raise unknown("system", key, (*names, model), f" of {name}")
-    fields = _fields(cls, name, small, given.pop(name, {}), users=users, seeds=seeds)
+    fields = _fields(cls, name, small, own, users=users, seeds=seeds)
 
     def settled(key: str, kind: str) -> dict[str, Any]:
         base = dict(cls.dataset_settings.get(dataset, {}).get(kind, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +77,12 @@ class Counts:
             ),
             ("recommendation_count", lambda shown: with_popularity(shown, every), [self.shown], None),
         ]
-        rows = []
+        rows: list[dict[str, Any]] = []
         for metric, statistic, columns, placebo in cells:
             value, low, high = bootstrap_counts(statistic, *columns, draws=500)
             row = {"metric": f"popularity_{metric}", "unit": "correlation", "measured": value, "placebo": placebo}
             rows.append(row | {"ci_low": low, "ci_high": high, "seed": None})
-        return [row for row in rows if np.isfinite(row["measured"])]
+        return [row for row in rows if math.isfinite(row["measured"])]
 
 
 def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -103,6 +103,16 @@ def test_a_system_may_be_an_alias_or_one_explainer_under_several_names() -> None
     assert [dict(system.explainer.settings) for system in study.systems[1:]] == [{"steps": 7}, {}]
 
 
+def test_another_model_is_named_and_its_table_stored_beside() -> None:
+    from recx.cli.studies import _stem
+
+    settings = {"lcer-table2": {"model": "sasrec"}, "sasrec": {"dim": 8}}
+    study = study_of("lcer-table2", dataset="planted", systems=("lcer",), settings=settings)
+    assert (study.model.name, dict(study.model.settings)) == ("sasrec", {"dim": 8})
+    assert _stem("lcer-table2", study) == "lcer-table2-planted-sasrec"
+    assert _stem("lcer-table2", study_of("lcer-table2", dataset="planted")) == "lcer-table2-planted"
+
+
 def test_published_settings_are_the_start_and_an_alias_goes_beyond_them() -> None:
     study = study_of("lcer-table2", dataset="planted", systems=("accent", "accent-checked"))
     published, checked = (dict(system.explainer.settings) for system in study.systems)
@@ -171,6 +181,7 @@ def test_every_published_table_is_readable_with_known_values() -> None:
         ({"settings": {"sasrec": {"dim": 3}}}, "sasrec"),
         ({"dataset": "ml-100"}, "ml-100k"),
         ({"systems": ("x=lcr",)}, "lcer"),
+        ({"settings": {"lcer-table2": {"model": "sasrek"}}}, "sasrec"),
         ({"settings": {"lcer-table2": {"userz": 3}}}, "users"),
     ],
 )
