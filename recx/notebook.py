@@ -1,4 +1,4 @@
-"""recx in a notebook: the app's questions as three functions, computed here, kept in the same store."""
+"""recx in a notebook: the app's questions as four functions, computed here, kept in the same store."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from recx.engine.store import Store
 from recx.explainers._explanation import Explanation
 from recx.recipes._build import explainer_of, fit_of
 from recx.recipes.explain import Explain
+from recx.recipes.explain_list import ExplainList
 from recx.recipes.fit import Evaluate
 from recx.recipes.people import Person
 from recx.recipes.recommend import Recommend
@@ -39,6 +40,29 @@ def explain(
         k,
         seed=seed,
     )
+    found: list[Explanation] = Store().get(asked)
+    return found[0]
+
+
+def explain_list(
+    dataset: str,
+    model: str,
+    *,
+    user: str | None = None,
+    history: Iterable[str] | None = None,
+    k: int = 10,
+    replace: str = "half",
+    explainer: str = "minimal",
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **fitting: Any,
+) -> Explanation:
+    """The history items without which `replace` (one, half, all) of the top k would be others, checked.
+
+    `details["shares"]` says what each history item alone holds up. Raises BadInput.
+    """
+    fit, person = fit_of(dataset, model, seed=seed, **fitting), _person(user, history)
+    asked = ExplainList(fit, (person,), explainer_of(explainer, settings), k, replace, seed=seed)
     found: list[Explanation] = Store().get(asked)
     return found[0]
 

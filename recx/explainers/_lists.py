@@ -155,7 +155,7 @@ class _Total:
             why = too_few(need, spare) or (
                 f"no history item was given a value; {tried}"
                 if not len(order)
-                else f"not even without all {len(order):,} items that were given a value; {tried}"
+                else f"taking out the {len(order):,} ranked items one after another never replaces enough; {tried}"
             )
         else:
             back = answer["prefix"] - len(chosen)
