@@ -122,25 +122,30 @@ class HistoryVae(nn.Module):
         for epoch in range(shape.epochs):
             total = 0.0
             for index in torch.randperm(len(own), generator=noise).to(own.device).split(shape.batch):
-                loss = self._loss(own[index], shape.beta, noise)
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                for part in index.split(self._block()):
+                    loss = self._loss(own[part], shape.beta, noise) / len(index)
+                    loss.backward()
+                    total += float(loss.detach()) * len(index)
                 optimiser.step()
                 schedule.step()
-                total += float(loss.detach()) * len(index)
             curve.append({"epoch": epoch + 1, "loss": total / len(own)})
             progress(0.1 + 0.9 * (epoch + 1) / shape.epochs, f"perturbation model: epoch {epoch + 1}")
         return curve
 
     def _loss(self, own: torch.Tensor, beta: float, noise: torch.Generator) -> torch.Tensor:
-        """The negative evidence bound of a batch of windows, per window, with the divergence weighted by beta."""
+        """The negative evidence bound summed over some windows, with the divergence weighted by beta."""
         mean, spread = self.encode(own)
         z = mean + spread * torch.randn(mean.shape, generator=noise).to(mean.device)
         here = own != PAD
         logits = self._vectors(z)[here] @ self.items.T
         wrong = F.cross_entropy(logits, own[here], reduction="sum")
         divergence = 0.5 * (mean**2 + spread**2 - 1 - 2 * spread.log()).sum()
-        return (wrong + beta * divergence) / len(own)
+        return wrong + beta * divergence
+
+    def _block(self) -> int:
+        """Windows whose scores over the catalogue are held at a time."""
+        return max(1, BLOCK_FLOATS // (self.window * max(len(self.items), self.hidden)))
 
     def encode(self, own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation Float[B, latent] of windows Long[B, n]; PAD is a zero vector."""
@@ -155,8 +160,7 @@ class HistoryVae(nn.Module):
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Long[B, n]: the nearest items, in blocks."""
-        size = max(1, BLOCK_FLOATS // (self.window * max(len(self.items), self.hidden)))
-        parts = [(self._vectors(part) @ self.items.T).argmax(2) for part in z.split(size)]
+        parts = [(self._vectors(part) @ self.items.T).argmax(2) for part in z.split(self._block())]
         return torch.cat(parts) if parts else torch.zeros(0, self.window, dtype=torch.long, device=z.device)
 
     @torch.no_grad()

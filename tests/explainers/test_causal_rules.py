@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.stats import binomtest
 
 from recx.data.interactions import PAD
-from recx.explainers import _rules
+from recx.explainers import _perturb, _rules
 from recx.explainers._learnt import load, save
 from recx.explainers._perturb import HistoryVae, VaeShape, uniform, windows
 from recx.explainers.causal_rules import CausalRules
@@ -263,6 +263,17 @@ def test_one_window_alone_is_perturbed_as_in_a_batch_and_another_seed_otherwise(
     whole = vae.perturb(own, 20, 3, 5.0, anchor=True)
     assert torch.equal(vae.perturb(own[4:5], 20, 3, 5.0, anchor=True), whole[4:5])
     assert not torch.equal(vae.perturb(own, 20, 4, 5.0, anchor=True), whole)
+
+
+def test_a_large_catalogue_is_learnt_in_blocks_with_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One window at a time: the noise is drawn in the same order, sums are the same up to rounding."""
+    own = windows(world_of("ease", people=12).histories, 5)
+    whole = learn(own, 2)
+    monkeypatch.setattr(_perturb, "BLOCK_FLOATS", 1)
+    slow = learn(own, 2)
+    assert slow._block() == 1
+    for name, value in whole.tensors().items():
+        assert torch.allclose(value, slow.tensors()[name], atol=1e-4), name
 
 
 def test_what_was_learnt_comes_back_from_files(tmp_path: Any) -> None:
