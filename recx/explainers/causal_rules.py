@@ -69,7 +69,7 @@ class CausalRules:
     perturb: str = param(
         "vae", "vae: like histories of people; uniform: each item replaced by chance", choices=("vae", "uniform")
     )
-    variance: float = param(3.0, "vae: the encoder's variance times this when sampling", low=0.0, high=1e4)
+    variance: float = param(5.0, "vae: the encoder's variance times this when sampling", low=0.0, high=1e4)
     share: float = param(0.3, "uniform: the probability that a position is replaced", low=0.0, high=1.0)
     anchor: bool = param(True, "vae: a position changes only where the sample differs from the reconstruction")
     candidates: str = param(
