@@ -200,7 +200,7 @@ NAMES = {"causal rules (proposed)": "causal-rules", "association rules": "associ
 METRICS = {"fidelity": "coverage", "verified_causal_share": "verified_share"}
 
 
-def beside_paper(table: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def beside_paper(table: str, rows: list[dict[str, Any]], paper: str = "causal-rules") -> pd.DataFrame:
     """Rows with the columns of `_rows.COLUMNS`, the paper's cell beside where it has one."""
     import pandas as pd
 
@@ -218,7 +218,7 @@ def beside_paper(table: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     own = [name for name in ("param", "param_value") if name not in ours]
     kept = [*join, *own, "published", "best_computed", "printed", "note"]
     said = ours.pop("note") if "note" in ours else None
-    merged = ours.merge(cells[kept], on=join, how="left").assign(paper="causal-rules", table=table)
+    merged = ours.merge(cells[kept], on=join, how="left").assign(paper=paper, table=table)
     if said is not None:
         merged["note"] = said.where(said.notna(), merged["note"])
     return merged.reindex(columns=COLUMNS)

@@ -70,7 +70,7 @@ class CausalRulesBeyond:
             for setting, who in (("all users", np.ones(len(table))), ("equal coverage", explained)):
                 for system, weight in picks.items():
                     rows += self._rows(model.name, system, setting, table, weight * who, best)
-        return _causal.beside_paper("", rows)
+        return _causal.beside_paper("causal-rules-beyond", rows, self.paper)
 
     def picks(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
         """Float[N] for each system: the weight of each (person, history item)."""

@@ -112,6 +112,15 @@ def test_sweeps_have_a_row_per_setting_and_the_default_agrees_with_itself() -> N
     assert cells["share", "0.1", "k=1", "changed_positions"] == pytest.approx(10, abs=5)
 
 
+def test_cases_have_their_own_columns_and_a_summary() -> None:
+    recipe = study("causal-rules-cases", "gru4rec")
+    rows = get(recipe)
+    summary = rows[rows["seed"].isna()].set_index("metric")["measured"]
+    assert summary["pairs"] == (rows["metric"] == "case").sum()
+    assert {"shared_title", "cause_a_title", "history_b", "confirmed_a"} <= set(rows.columns)
+    assert list(rows.columns)[: len(_rows.COLUMNS)] == _rows.COLUMNS
+
+
 def test_unknown_systems_and_fields_are_one_sentence() -> None:
     with pytest.raises(BadInput, match="gru4rec"):
         study_of("causal-rules-table2", dataset="planted", systems=("gru4rek",))
