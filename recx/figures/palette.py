@@ -26,6 +26,18 @@ _KNOWN = {
     "association": "#C99A10",
     "lcer": "#DD6B20",
     "minimal": "#0FA37A",
+    "causal-rules": "#8E6BD0",
+    "kaffes": "#CF4FB0",
+    "accent": "#A0633B",
+    "fia": "#2AA6A6",
+    "prince": "#B23A48",
+    "shap": "#6473E0",
+    "lime": "#7A9A1F",
+    "integrated-gradients": "#E07A9A",
+    "attention": "#5B7FA6",
+    "lxr": "#9C4F7C",
+    "knn": "#4F8F6B",
+    "random": "#8A92A0",
 }
 
 

@@ -11,6 +11,16 @@ from recx.ui.words import tell
 
 MARKS = {True: ("✓", "yes", "yes"), False: ("✗", "no", "no"), None: ("–", "not asked", "na")}
 
+MEASURES = {
+    "support": "support",
+    "confidence": "confidence",
+    "base_rate": "base rate",
+    "lift": "lift",
+    "leverage": "leverage",
+    "conviction": "conviction",
+}
+"""Measures of an association rule -> label."""
+
 
 def term(word: str, label: str = "", *, right: bool = False) -> str:
     """A term that explains itself on hover and on keyboard focus."""
@@ -145,6 +155,73 @@ def _rule(row: Mapping[str, Any], kind: str, label: str, meaning: str) -> str:
     return f'<tr data-kind="{attribute(row["kind"])}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
+def causal(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What perturbed histories say of each changed item: the paper's own test, fresh ones, and putting the item back.
+
+    `rows`: `details["rules"]` of the explainer causal-rules; differences with 95 % intervals, in points.
+    """
+    names = (
+        *(("", "item"), ("strength", "theta"), ("in perturbed", "same histories"), ("in fresh", "fresh histories")),
+        ("put back", "put back"),
+    )
+    head = "".join(f'<th scope="col">{term(name, label) if name else label}</th>' for name, label in names)
+    body = []
+    for row in rows:
+        cells = [html(row["title"]), number(row["theta"], 3)]
+        cells += [_points(row, name) for name in ("difference", "fresh_difference", "effect")]
+        body.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    return (
+        '<div class="rx"><table class="rx-table rx-rules" aria-label="Causal rules, tested"><thead><tr>'
+        f"{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _points(row: Mapping[str, Any], name: str) -> str:
+    """A difference of shares in points with its interval; green or red where the interval leaves out zero."""
+    value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None:
+        return '<span class="na">–</span>'
+    if low is None or high is None:
+        return signed(100 * value, 2)
+    kind = "yes" if low > 0 else "no" if high < 0 else "na"
+    return f'<span class="{kind}"><b>{signed(100 * value, 2)}</b></span> <span class="dim">{_span(low, high)}</span>'
+
+
+def _span(low: float, high: float) -> str:
+    return f"({signed(100 * low, 2)} to {signed(100 * high, 2)})"
+
+
+def perturbed(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Perturbed histories, one line each: the items, those changed in bold, and what was recommended first then.
+
+    `rows`: `details["perturbed"]` of the explainer causal-rules.
+    """
+    body = []
+    for row in rows:
+        items = " · ".join(
+            f"<b>{html(one['title'])}</b>" if one["changed"] else f'<span class="dim">{html(one["title"])}</span>'
+            for one in row["history"]
+        )
+        mark, kind = ("✓", "yes") if row["recommended"] else ("✗", "no")
+        cells = (items, html(row["output"]["title"]), f'<span class="{kind}">{mark}</span>')
+        body.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    heads = ("changed history (changed items in bold)", "first recommendation", "still recommended")
+    head = "".join(f'<th scope="col">{one}</th>' for one in heads)
+    return (
+        '<div class="rx"><table class="rx-table rx-perturbed" aria-label="Perturbed histories"><thead><tr>'
+        f"{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def kinds(table: Mapping[str, tuple[str, str, str]]) -> str:
+    """The tags of rules and what they mean."""
+    parts = "".join(
+        f'<dt><span class="tag {kind}">{attribute(label)}</span></dt><dd>{attribute(meaning)}</dd>'
+        for kind, label, meaning in table.values()
+    )
+    return f'<div class="rx"><dl class="rx-words wide">{parts}</dl></div>'
+
+
 def no_answer(name: str, title: str, sentence: str) -> str:
     """A card for an explainer that cannot answer, with the reason."""
     dot = f'<span class="dot" style="background:{palette.of_name(name)}"></span>'
@@ -178,17 +255,20 @@ def _details(row: Mapping[str, Any]) -> dict[str, str]:
     """Measures of association rules; ranks of single items."""
     out = {}
     for rule in row["details"].get("rules", ()):
-        words = [
-            f"{term(name)} {number(rule[name], 3)}"
-            for name in ("support", "confidence", "lift", "leverage", "conviction")
-            if name in rule
-        ]
-        counts = f"{number(rule['n_both'])} histories with both" if "n_both" in rule else ""
-        out[rule["item"]] = " · ".join([*words, counts] if counts else words)
+        words = [f"{term(name, label)} {number(rule[name], 3)}" for name, label in MEASURES.items() if name in rule]
+        out[rule["item"]] = " · ".join([*words, _in_and_out(rule)] if "in_and_y" in rule else words)
     for one in row["details"].get("per_item", ()):
         if "rank_without" in one:
             out.setdefault(one["item"], f"alone: score {signed(one['value'])}, rank {one['rank_without']:,}")
     return out
+
+
+def _in_and_out(rule: Mapping[str, Any]) -> str:
+    """How often a causal rule's item came with the recommendation in the perturbed histories."""
+    return (
+        f"recommended in {rule['in_and_y']:,} of {rule['in']:,} perturbed histories with it, in "
+        f"{rule['out_and_y']:,} of {rule['out']:,} without"
+    )
 
 
 def _facts(row: Mapping[str, Any]) -> str:

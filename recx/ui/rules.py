@@ -70,6 +70,14 @@ def one(case: Case) -> None:
     if CAUSAL not in known:
         st.caption("This version has no causal rules: only association rules are shown.")
     _together(case)
+    if CAUSAL in known:
+        fetch.panel(
+            explain_recipe(case, CAUSAL),
+            _tested,
+            key="causal_tests",
+            title=f"{CAUSAL}: why {title}",
+            failed=lambda outcome: None,
+        )
 
 
 def _card(case: Case, found: Sequence[Any]) -> None:
@@ -152,7 +160,10 @@ def _together(case: Case) -> None:
         rows = compared(answers.get(ASSOCIATION), answers.get(CAUSAL), every.result[0].as_dict())
         st.caption(_words(case, rows))
         st.html(cards.rules(rows, KINDS))
-        st.caption(chance_words(every.result[0].as_dict()))
+        st.markdown(chance_words(every.result[0].as_dict()))
+        present = {row["kind"] for row in rows}
+        if present:
+            st.html(cards.kinds({kind: own for kind, own in KINDS.items() if kind in present}))
 
     body()
 
@@ -182,7 +193,7 @@ def compared(association: Row | None, causal: Row | None, every: Row) -> list[Ro
                 "title": rule.get("title") or titles.get(item, item),
                 "kind": kind_of(item in goes, item in causes, falls(own, every), effect),
                 "confidence": rule.get("confidence"),
-                "base": _base(rule),
+                "base": rule.get("base_rate"),
                 "lift": rule.get("lift"),
                 "strength": causes.get(item),
                 "effect": effect,
@@ -209,13 +220,6 @@ def kind_of(goes: bool, causes: bool, falls: bool, effect: float | None) -> str:
     return "artefact" if goes else "unconfirmed"
 
 
-def _base(rule: Mapping[str, Any]) -> float | None:
-    """How many of all people have the recommended item anyway: the confidence that popularity alone gives."""
-    if not rule.get("lift") or rule.get("confidence") is None:
-        return None
-    return float(rule["confidence"]) / float(rule["lift"])
-
-
 def _words(case: Case, rows: Sequence[Row]) -> str:
     base = next((row["base"] for row in rows if row["base"] is not None), None)
     title = text.md(text.brief((case.chosen or {}).get("title", "")))
@@ -240,4 +244,54 @@ def chance_words(every: Row) -> str:
         f":orange[**Having an answer is no merit:**] a random item of the history always gives one. Here {moved:,} of "
         f"{text.plural(len(rows), 'history item')} move the recommendation to a lower place when taken out alone "
         f"({100 * moved / len(rows):.0f} %), and {out:,} take it out of the list: that is what a rule has to beat."
+    )
+
+
+# -- what the perturbed histories say
+
+
+def _tested(found: Sequence[Any]) -> None:
+    """Each changed item tested three ways, and the perturbed histories to look into."""
+    details = found[0].details
+    rules, rows = details.get("rules", ()), details.get("perturbed", ())
+    if not rules:
+        return
+    st.markdown("##### What the perturbed histories say")
+    st.caption(perturbed_words(details))
+    st.html(cards.causal(rules))
+    with st.expander("Look into the perturbed histories", icon=":material/manage_search:", key="perturbed"):
+        which = st.segmented_control(
+            "Show",
+            ("all", "still recommended", "not recommended"),
+            default="all",
+            required=True,
+            key="perturbed_which",
+            label_visibility="collapsed",
+        )
+        shown = [row for row in rows if which == "all" or row["recommended"] == (which == "still recommended")]
+        if shown:
+            st.html(cards.perturbed(shown))
+        st.caption(f"{len(shown):,} of the first {len(rows):,} perturbed histories.")
+
+
+def perturbed_words(details: Mapping[str, Any]) -> str:
+    """How far the histories were changed and how often the recommendation stayed, in sentences of markdown."""
+    positions, histories, stayed = (
+        details.get(key) for key in ("changed_positions", "changed_histories", "recommended")
+    )
+    said = ""
+    if positions is not None and histories is not None:
+        said = (
+            f"The latest items were changed at random: {100 * histories:.0f} % of the histories and "
+            f"{100 * positions:.0f} % of their items are others. "
+        )
+    if stayed is None:
+        return said
+    if stayed == 1:
+        return said + "The item was recommended every time, so no item can be shown to be its cause this way."
+    if stayed == 0:
+        return said + "The item was never recommended again, so no item can be told from the others this way."
+    return (
+        f"{said}The item was still recommended in {100 * stayed:.0f} % of them. Differences in points; a difference "
+        "whose interval leaves out zero is in colour."
     )

@@ -65,7 +65,12 @@ TERMS: dict[str, str] = {
     "causal rule is what a small model of this recommender learns from its answers to changed histories.",
     "check of a rule": "The recommender is asked again without this one item: the place of the recommendation then.",
     "strength": "What the causal rule's model gives the item (theta, weakened by how long ago it was); it has no unit.",
-    "base rate": "The share of all histories that have the recommended item.",
+    "in perturbed": "How much more often the item was recommended in perturbed histories with this item than in those "
+    "without it, in points: the histories that the rule was made from, as the paper tests it (Eq. 2).",
+    "in fresh": "The same on new perturbed histories that the rule has not seen.",
+    "put back": "Where the item had been replaced, it was put back and the recommender asked again: how many points "
+    "more often the recommendation came then. Nothing else differs, so this is the item's own effect.",
+    "base_rate": "The share of all histories that have the recommended item.",
     "support": "The share of the training histories that have both items.",
     "confidence": "Of the histories with the named item, the share that also has the recommended one.",
     "lift": "Confidence divided by the share of all histories that have the recommended item. 1 means no association.",

@@ -134,6 +134,8 @@ def test_the_menu_leads_to_every_page(page, app: str) -> None:
     page.goto(app)
     menu = page.get_by_test_id("stSidebarNav")
     for name, words in (
+        ("Counterfactual sets", "hang on?"),
+        ("Rules", "Which rules lead to"),
         ("Models", "Train EASE on planted"),
         ("Data", "Popularity: the long tail"),
         ("Jobs", "Running and waiting"),
@@ -228,6 +230,13 @@ def test_titles_are_shown_as_text_whatever_they_hold(page, app: str, home: Path,
     assert page.evaluate("window.hacked") is None
     assert page.locator(".katex").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    for path, answer in (("sets", ".rx-card"), ("sets?sets=list&", ".rx-line"), ("rules", ".rx-card")):
+        page.goto(f"{app}/{path}{'' if '?' in path else '?'}dataset=nasty&model=ease&user=p1&k=3&explainers=minimal")
+        expect(page.locator(answer).first).to_be_visible()
+        idle(page)
+        assert page.evaluate("window.hacked") is None
+        assert page.locator(".katex").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
     page.goto(f"{app}/case?dataset=nasty&model=ease&user=alone&k=3")
     expect(page.get_by_role("heading", name=re.compile("^User alone "))).to_be_visible()
     idle(page)

@@ -19,6 +19,8 @@ from recx.ui.view import View
 
 ROOT = Path(__file__).resolve().parents[2]
 CEILING = 120
+QUICK = (("causal-rules", (("epochs", 2), ("hidden", 32), ("m", 50), ("m_test", 50))),)
+"""Settings with which a page of rules is quick."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,12 +70,14 @@ def html(test: AppTest) -> str:
     ],
 )
 def test_each_page_runs_by_itself_and_shows_what_only_it_has(page: str, words: str) -> None:
-    test = clean(app(f"pages/{page}.py").run())
+    test = page_of(page, explainer_settings=QUICK)
     assert any(words in head.value for head in test.subheader), [head.value for head in test.subheader]
 
 
 def test_the_menu_can_be_walked() -> None:
-    test = clean(app().run())
+    test = app()
+    test.session_state["view"] = View(explainer_settings=QUICK)
+    clean(test.run())
     assert test.title[0].value == "recx"
     for page in ("case", "sets", "rules", "models", "data", "jobs", "start"):
         clean(test.switch_page(f"pages/{page}.py").run())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recx.ui import cards, rules
-from tests.ui.test_pages import clean, home, html, page_of, said  # noqa: F401
+from tests.ui.test_pages import QUICK, clean, home, html, page_of, said  # noqa: F401
 
 
 def explained(**details: Any) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def alone(item: str, value: float, rank: int) -> dict[str, Any]:
 
 
 def rule(item: str) -> dict[str, Any]:
-    return {"item": item, "title": f"Film {item}", "confidence": 0.6, "lift": 1.5}
+    return {"item": item, "title": f"Film {item}", "confidence": 0.6, "lift": 1.5, "base_rate": 0.4}
 
 
 EVERY = explained(
@@ -47,7 +47,7 @@ def test_rules_are_told_apart_by_who_names_them_and_what_the_check_finds() -> No
     assert list(rows) == ["a", "c", "b", "d", "e", "f"], "what holds comes first"
     assert rows["a"]["leaves"]
     assert not rows["b"]["leaves"]
-    assert rows["a"]["base"] == pytest.approx(0.4), "confidence divided by lift"
+    assert (rows["a"]["base"], rows["c"]["base"]) == (0.4, None)
     assert (rows["c"]["strength"], rows["c"]["confidence"], rows["c"]["title"]) == (1.0, None, "C")
     assert set(rules.KINDS) >= set(kinds.values())
 
@@ -79,16 +79,16 @@ def test_stops_of_a_slider_stay_in_range_and_hold_the_default_and_the_value_now(
 
 
 def test_the_page_shows_rules_with_the_check_and_the_warning() -> None:
-    test = page_of("rules", user="u005", model="ease", k=5)
+    test = page_of("rules", user="u005", model="ease", k=5, explainer_settings=QUICK)
     page = html(test)
     assert 'data-explainer="association"' in page
     assert page.count("data-kind=") >= 3
-    assert "Having an answer is no merit" in said(test.caption)
+    assert "Having an answer is no merit" in said(test.markdown)
     assert "anyway: a confidence near that says nothing" in said(test.caption)
 
 
 def test_a_slider_changes_the_rules_and_the_link() -> None:
-    test = page_of("rules", user="u005", model="ease", k=5)
+    test = page_of("rules", user="u005", model="ease", k=5, explainer_settings=QUICK)
     before = html(test).count("data-kind=")
     slider = next(one for one in test.select_slider if one.label == "least lift")
     slider.set_value(1.5)
@@ -100,3 +100,54 @@ def test_a_slider_changes_the_rules_and_the_link() -> None:
     clean(test.run())
     assert "association.min_lift=1.0" in test.query_params["explainer_settings"]
     assert html(test).count("data-kind=") == before
+
+
+def shares(**more: Any) -> dict[str, Any]:
+    told = {"changed_positions": 0.14, "changed_histories": 0.5, "recommended": 0.4}
+    return told | more
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        (shares(), "still recommended in 40 % of them"),
+        (shares(recommended=1.0), "every time, so no item can be shown to be its cause"),
+        (shares(recommended=0.0), "never recommended again"),
+        (shares(), "50 % of the histories and 14 % of their items"),
+        ({}, ""),
+    ],
+)
+def test_perturbed_histories_are_told_with_what_they_can_show(details: dict[str, Any], words: str) -> None:
+    assert words in rules.perturbed_words(details)
+
+
+def test_a_difference_is_in_colour_only_where_its_interval_leaves_out_zero() -> None:
+    def row(low: float, high: float) -> dict[str, Any]:
+        return {"title": "<i>x</i>", "theta": 1.0, "effect": 0.1, "effect_low": low, "effect_high": high}
+
+    assert '<span class="yes"><b>+10' in cards.causal([row(0.05, 0.2)])
+    assert '<span class="no"><b>+10' in cards.causal([row(-0.2, -0.05)])
+    unsure = cards.causal([row(-0.05, 0.2)])
+    assert '<span class="na"><b>+10</b></span> <span class="dim">(−5 to +20)' in unsure
+    assert "<i>" not in unsure
+
+
+def test_a_perturbed_history_shows_what_changed_and_what_came_of_it() -> None:
+    history = [{"title": "Kept", "changed": False}, {"title": "<b>New</b>", "changed": True}]
+    page = cards.perturbed([{"history": history, "output": {"title": "Other"}, "recommended": False}])
+    assert "<b><bdi>&lt;b&gt;New" in page
+    assert 'class="dim"><bdi>Kept' in page
+    assert "✗" in page
+
+
+def test_causal_rules_stand_beside_association_rules_with_their_tests() -> None:
+    test = page_of("rules", user="u005", model="ease", k=5, explainer_settings=QUICK)
+    page = html(test)
+    assert 'data-explainer="causal-rules"' in page
+    assert "50 perturbed histories" in page
+    assert "Causal rules, tested" in page
+    assert page.count('aria-label="Perturbed histories"') == 1
+    choice = next(one for one in test.button_group if one.label == "Show")
+    choice.set_value("not recommended")
+    clean(test.run())
+    assert "of the first 30 perturbed histories" in said(test.caption)
