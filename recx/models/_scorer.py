@@ -55,6 +55,7 @@ class Scorer(Protocol):
 #   soft_score(histories: Long[B, L], keep: Float[B, S, L], targets: Long[B, S]) -> Float[B, S]
 # which equals `score` of the edited history wherever keep is 0 or 1; and may have, when much can be gathered once,
 #   soft(groups: list of (histories, targets)) -> function(list of keep) -> list of scores
+#   which takes `straight=True` when its plain scores jump at the empty history
 # one that attends to the items of a history
 #   attention(histories: Long[B, L], users, layers: last, mean or rollout) -> Float[B, L], rows sum to at most 1
 # and any scorer that has a vector for each item

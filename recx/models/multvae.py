@@ -165,13 +165,14 @@ class Vae:
         return self._table[1]
 
     def soft(
-        self, groups: list[tuple[torch.Tensor, torch.Tensor]]
+        self, groups: list[tuple[torch.Tensor, torch.Tensor]], straight: bool = False
     ) -> Callable[[list[torch.Tensor]], list[torch.Tensor]]:
         """Score soft edits of the same histories many times: keeps Float[B, S, L] -> logits Float[B, S], per group.
 
         A group is (histories Long[B, L], targets Long[B, S]). Only the columns of a history enter the first layer and
         only the targets leave the last: the work per edit is L instead of n_items, twice. Both are gathered once, here;
-        all groups share the layers between. A history must not repeat an item.
+        all groups share the layers between. A history must not repeat an item. `straight`: the input is divided by the
+        length of the whole history, so it comes from the empty one without a jump.
         """
         latent, net = self.sizes[2], self.net
         with torch.no_grad():
@@ -185,9 +186,8 @@ class Vae:
 
         def scores(keeps: list[torch.Tensor]) -> list[torch.Tensor]:
             first = torch.cat([(keep @ row).flatten(0, 1) for keep, row in zip(keeps, rows, strict=True)])
-            square = torch.cat(
-                [(keep.square() * real).sum(2).flatten() for keep, real in zip(keeps, here, strict=True)]
-            )
+            squares = [torch.ones_like(keep) if straight else keep.square() for keep in keeps]
+            square = torch.cat([(one * real).sum(2).flatten() for one, real in zip(squares, here, strict=True)])
             hidden = torch.tanh(torch.addcmul(net["input"].bias, first, square.clamp_min(1e-24).rsqrt()[:, None]))
             up = torch.tanh(net["up"](F.linear(hidden, code, code_bias)))
             flat = torch.linalg.vecdot(up, out) + out_bias

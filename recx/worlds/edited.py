@@ -224,11 +224,13 @@ class EditedWorld:
             count[part], margin[part] = _replaced(scores, listed[part], need[part])
         return count, margin
 
-    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]]) -> SoftScores:
+    def soft(self, groups: list[tuple[torch.Tensor, torch.Tensor]], *, straight: bool = False) -> SoftScores:
         """Differentiable scores under soft edits, many times over: for groups of (row Long[R], targets Long[R, S]).
 
         Gives a function: one keep Float[R, S, L] per group -> one Float[R, S] per group. A group may have a narrower
-        keep than the histories, if its own are no longer: columns count from the right (`widest`).
+        keep than the histories, if its own are no longer: columns count from the right (`widest`). `straight`: the way
+        from no history to all of it must have no jump; a model that divides by its input's length then keeps that of
+        the whole history.
         Raises BadInput when the scorer has no `soft_score`.
         """
         if "soft" not in self.capabilities:
@@ -236,7 +238,8 @@ class EditedWorld:
         cut = [(self.histories[row][:, -self.widest(row) :], targets) for row, targets in groups]
         scorer: Any = self.scorer
         if hasattr(scorer, "soft"):
-            inner = scorer.soft(cut)
+            has_jump = straight and "straight" in signature(scorer.soft).parameters
+            inner = scorer.soft(cut, straight=True) if has_jump else scorer.soft(cut)
         else:
             knows_people = self.users is not None and "users" in signature(scorer.soft_score).parameters
             who = [{"users": self.users[row]} if knows_people and self.users is not None else {} for row, _ in groups]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 from recx.core import registry
 from recx.explainers._explanation import Finding
 from recx.explainers._ranked import TIED, ranked
+from recx.explainers.integrated_gradients import IntegratedGradients
 from recx.explainers.knn import Knn
+from recx.explainers.leave_one_out import LeaveOneOut
+from recx.explainers.lime import Lime
 from recx.explainers.random import Random, lots
+from recx.explainers.shap import Shap
 from tests.explainers.conftest import columns_of, pairs_of, plain_rank, world_of
 
 VALUES = {"attention", "integrated-gradients", "knn", "lime", "lxr", "random", "shap"}
@@ -104,6 +111,167 @@ def test_every_history_item_has_its_value(name: str, length: int) -> None:
         assert sorted(c for c, _ in finding.details["per_item"]) == columns_of(world, int(row[p]))
         assert values == sorted(values, reverse=True)
         assert list(finding.positions) == [c for c, _ in finding.details["per_item"][: len(finding.positions)]]
+
+
+# -- shap, lime, integrated gradients
+
+
+def worth_by_hand(world: Any, row: int, target: int, k: int, value: str) -> Any:
+    """What a set of columns is worth, by one run of the recommender."""
+
+    def worth(kept: frozenset[int]) -> float:
+        history = torch.tensor([[int(world.histories[row, c]) for c in sorted(kept)] or [-1]])
+        scores = world.scorer.score(history)[0].tolist()
+        free = [i for i in range(world.n_items) if i not in world.histories[row] and i != target]
+        best = sorted((scores[i] for i in free), reverse=True)[k - 1]
+        return scores[target] - (best if value == "margin" else 0.0)
+
+    return worth
+
+
+def shapley(own: list[int], worth: Any) -> dict[int, float]:
+    """The mean over all orders of what an item adds when it comes in, set by set (Shapley 1953)."""
+    n, known = len(own), {}
+    for size in range(n + 1):
+        for kept in combinations(own, size):
+            known[frozenset(kept)] = worth(frozenset(kept))
+    values = {}
+    for c in own:
+        rest, total = [other for other in own if other != c], 0.0
+        for size in range(n):
+            share = math.factorial(size) * math.factorial(n - size - 1) / math.factorial(n)
+            total += share * sum(known[frozenset({*s, c})] - known[frozenset(s)] for s in combinations(rest, size))
+        values[c] = total
+    return values
+
+
+def per_item(finding: Finding) -> dict[int, float]:
+    return dict(finding.details["per_item"])
+
+
+@pytest.mark.parametrize("value", ["score", "margin"])
+@pytest.mark.parametrize("kind", ["multvae", "sasrec"])
+def test_shap_is_the_shapley_value_at_ten_items(kind: str, value: str) -> None:
+    world, k = world_of(kind, length=10, n_items=30), 3
+    row, target = (part[::5] for part in pairs_of(world, k))
+    for p, finding in enumerate(Shap(value=value).explain(world, row, target, k)):
+        own = columns_of(world, int(row[p]))
+        expected = shapley(own, worth_by_hand(world, int(row[p]), int(target[p]), k, value))
+        assert finding.details["exact"]
+        assert per_item(finding) == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["multvae", "sasrec"])
+def test_sampled_shap_comes_near_and_keeps_the_sum(kind: str) -> None:
+    """Half of the 1,024 coalitions of ten items; the sum is that of the scores by definition."""
+    world, k = world_of(kind, length=10, n_items=30), 3
+    row, target = pairs_of(world, k)
+    exact, sampled = (Shap(samples=n).explain(world, row, target, k) for n in (1024, 512))
+    scores = world.scores(row, None, target[:, None])[:, 0] - world.scores(
+        row, torch.zeros(len(row), 10, dtype=torch.bool), target[:, None]
+    ).squeeze(1)
+    for p, (a, b) in enumerate(zip(exact, sampled, strict=True)):
+        if len(columns_of(world, int(row[p]))) < 10:
+            continue
+        assert not b.details["exact"]
+        assert sum(per_item(b).values()) == pytest.approx(float(scores[p]), abs=1e-4)
+        truth = np.array([per_item(a)[c] for c in sorted(per_item(a))])
+        found = np.array([per_item(b)[c] for c in sorted(per_item(b))])
+        assert np.linalg.norm(found - truth) < 0.35 * np.linalg.norm(truth - truth.mean())
+
+
+@pytest.mark.parametrize("length", [1, 7, 14])
+def test_on_an_additive_model_all_agree_with_leaving_one_out(length: int) -> None:
+    """An additive model's weights are Shapley values, slopes and effects at once; LIME's fit is exact without ridge."""
+    world, k = world_of("ease", length=14, n_items=40), 3
+    world.histories[:, : 14 - length] = -1
+    row, target = pairs_of(world, k)
+    recipes = (Shap(samples=256), IntegratedGradients(steps=3), Lime(samples=200, l2=0.0))
+    for recipe in recipes:
+        for p, finding in enumerate(recipe.explain(world, row, target, k)):
+            weights = {
+                c: float(world.scorer.weights[world.histories[row[p], c], target[p]])
+                for c in columns_of(world, int(row[p]))
+            }
+            assert per_item(finding) == pytest.approx(weights, abs=1e-4), recipe
+            assert finding.predicted_effect == pytest.approx(sum(finding.weights)) or not finding.positions
+    ridge = Lime().explain(world, row, target, k)
+    loo = LeaveOneOut().explain(world, row, target, k)
+    for a, b in zip(ridge, loo, strict=True):
+        assert [c for c, _ in a.details["per_item"]] == [c for c, *_ in b.details["per_item"]]
+
+
+def test_lime_is_the_weighted_ridge_regression_of_scikit_learn() -> None:
+    """The same edited histories, weighed by the formula of the paper, one by one."""
+    world, k, recipe = world_of("multvae", length=9), 3, Lime(samples=120, l2=0.7)
+    row, target = (part[:1] for part in pairs_of(world, k))
+    asked: list[torch.Tensor] = []
+    plain = world.scores
+    world.scores = lambda r, keep=None, items=None: (asked.append(keep), plain(r, keep, items))[1]  # type: ignore[method-assign]
+    found = per_item(recipe.explain(world, row, target, k)[0])
+    keep = asked[0].numpy()
+    assert keep[0].all()
+    assert sorted(keep[1:].sum(1).tolist()) == [9 * i // 120 for i in range(120)]
+    worth = worth_by_hand(world, 0, int(target[0]), k, "score")
+    y = [worth(frozenset(np.flatnonzero(one).tolist())) for one in keep]
+    distance = np.array([1 - one.sum() / math.sqrt(9 * max(one.sum(), 1)) for one in keep])
+    model = Ridge(alpha=0.7).fit(keep, y, sample_weight=np.sqrt(np.exp(-(distance**2) / 0.25**2)))
+    assert found == pytest.approx(dict(enumerate(model.coef_)), abs=1e-4)
+
+
+@pytest.mark.parametrize("value", ["score", "margin"])
+@pytest.mark.parametrize(("kind", "tolerance"), [("ease", 1e-4), ("multvae", 1e-3), ("sasrec", 0.03)])
+def test_integrated_gradients_sum_to_the_difference_of_the_scores(kind: str, tolerance: float, value: str) -> None:
+    """sasrec's soft edits interpolate position vectors: the slope has corners and the sum converges slowly."""
+    world, k = world_of(kind), 3
+    if kind == "sasrec":  # weights as at the start of a training; at three times that the slopes are spikes
+        for weight in world.scorer.net.parameters():
+            weight.data.div_(3)
+    row, target = pairs_of(world, k)
+    nothing = torch.zeros(len(row), 7, dtype=torch.bool)
+    rival = world.top_k(row, None, k + 1)[0][:, -1:]
+    ends = [world.scores(row, keep, target[:, None]) for keep in (None, nothing)]
+    if value == "margin":
+        ends = [end - world.scores(row, keep, rival) for end, keep in zip(ends, (None, nothing), strict=True)]
+    change = (ends[0] - ends[1])[:, 0]
+    for p, finding in enumerate(IntegratedGradients(steps=100, value=value).explain(world, row, target, k)):
+        assert abs(sum(per_item(finding).values()) - float(change[p])) < tolerance * float(change.abs().max())
+        assert finding.details["gap"] == pytest.approx(
+            abs(sum(per_item(finding).values()) - float(change[p])), abs=1e-4
+        )
+
+
+def test_integrated_gradients_are_those_of_finite_differences() -> None:
+    """Riemann sums over 2,000 steps of the network's own formula, for one pair."""
+    world, k = world_of("multvae", length=5), 3
+    row, target = (part[:1] for part in pairs_of(world, k))
+    weight = {name: value.detach().double().numpy() for name, value in world.scorer.net.state_dict().items()}
+    items, latent = world.histories[0].numpy(), world.scorer.sizes[2]
+
+    def score(keep: np.ndarray) -> float:
+        x = np.zeros(world.n_items)
+        x[items] = keep / math.sqrt(5)
+        hidden = np.tanh(weight["input.weight"] @ x + weight["input.bias"])
+        code = (weight["code.weight"] @ hidden + weight["code.bias"])[:latent]
+        up = np.tanh(weight["up.weight"] @ code + weight["up.bias"])
+        return float(weight["output.weight"][int(target)] @ up + weight["output.bias"][int(target)])
+
+    expected = np.zeros(5)
+    for t in (np.arange(2000) + 0.5) / 2000:
+        for c in range(5):
+            step = 1e-5 * np.eye(5)[c]
+            expected[c] += (score(np.full(5, t) + step) - score(np.full(5, t) - step)) / 2e-5 / 2000
+    found = per_item(IntegratedGradients().explain(world, row, target, k)[0])
+    assert found == pytest.approx(dict(enumerate(expected)), abs=1e-4)
+
+
+def test_margins_of_several_targets_are_those_of_each() -> None:
+    world, k = world_of("multvae"), 3
+    row = torch.arange(4)
+    targets = world.top_k(row, None, 8)[0]
+    found = world.margins(row, world.histories >= 0, targets, k)
+    for t in range(8):
+        torch.testing.assert_close(found[:, t], world.rank_and_margin(row, None, targets[:, t], k)[1])
 
 
 # -- knn
