@@ -26,7 +26,8 @@ class IntegratedGradients:
     all items being there by the same share, from 0 (empty history) to 1; Gauss-Legendre nodes instead of their equal
     steps. The values sum to score(history) - score(empty history); `details["gap"]` is by how much they do not. Where a
     model divides its input by its length (Mult-VAE), the length of the whole history is kept on the way: otherwise all
-    of the effect would be one jump at the empty history. `margin`: the target's score minus that of the first item
+    of the effect would be one jump at the empty history. Where positions are interpolated (SASRec) the slope has corners
+    and the gap shrinks slowly with `steps`. `margin`: the target's score minus that of the first item
     outside the unedited list.
     """
 
@@ -50,6 +51,8 @@ class IntegratedGradients:
     ) -> list[Finding]:
         """Findings with each item's share of the score as its weight; a set's predicted effect is their sum."""
         start = time.perf_counter()
+        if not len(row):
+            return []
         values, difference = self._path(world, row, target, progress)
         if self.value == "margin":
             rival = world.top_k(row, None, k + 1)[0][:, -1]

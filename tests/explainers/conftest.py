@@ -114,7 +114,15 @@ def pairs_of(world: EditedWorld, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     return rows.repeat_interleave(k), top.flatten()
 
 
-QUICK: dict[str, Any] = {"steps": 60, "max_calls": 300, "samples": 64, "hidden": 32, "epochs": 20, "m": 100, "m_test": 20}
+QUICK: dict[str, Any] = {
+    "steps": 60,
+    "max_calls": 300,
+    "samples": 64,
+    "hidden": 32,
+    "epochs": 20,
+    "m": 100,
+    "m_test": 20,
+}
 """Settings that make an explainer quick, given to all that have them."""
 
 
