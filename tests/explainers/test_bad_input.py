@@ -17,7 +17,7 @@ from recx.worlds.edited import EditedWorld
 from tests.explainers.conftest import KINDS, made, pairs_of, world_for, world_of
 
 NAMES = registry.names("explainers")
-BUDGETS = {"max_calls", "calls", "budget", "samples", "max_runs", "runs"}
+BUDGETS = {"max_calls", "calls", "budget", "samples", "m", "steps", "max_runs", "runs"}
 K = 3
 
 
@@ -101,15 +101,17 @@ def test_a_list_longer_than_the_catalogue(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_budget_of_nothing(name: str) -> None:
-    """By hand it is a plain answer; on the command line and in forms it is out of range."""
+    """Where a form allows none it is a plain answer, else the least that it allows is; less is out of range."""
     form = {row["name"]: row for row in registry.form("explainers", name)["parameters"]}
     for field in BUDGETS & set(form):
-        with pytest.raises(BadInput, match=rf"{name}.{field}=-1 is out of range: allowed is"):
-            registry.named("explainers", name, {field: -1})
-        explainer = made(name, **{field: 0})
+        least = form[field]["low"]
+        with pytest.raises(BadInput, match=rf"{name}.{field}={least - 1} is out of range: allowed is {least} to"):
+            registry.named("explainers", name, {field: least - 1})
+        explainer = made(name, **{field: least})
         world = world_for(explainer, *KINDS)
         row, target = pairs_of(world, K)
-        answered(explainer, world, row, target, K)
+        findings = answered(explainer, world, row, target, K)
+        assert least > 0 or not any(finding.positions for finding in findings)
         explain_list(explainer, world, row[:2], K, "half")
 
 
