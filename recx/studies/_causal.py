@@ -58,7 +58,8 @@ def build(
     fields = (dict(cls.small) if small else {}) | dict(settings.get(name, {}))
     fields |= {key: value for key, value in counts.items() if value is not None}
     checked = dict(recipe.clean(name, recipe.describe(cls), fields))
-    users = int(checked.pop("users", EVERYBODY.get(dataset, 100)))
+    checked.pop("users", None)
+    users = int(fields.get("users", EVERYBODY.get(dataset, 100)))
     models = tuple(
         registry.named("models", one, _training(one, small, form_of) | dict(settings.get(one, {})), form_of=form_of)
         for one in chosen

@@ -121,6 +121,15 @@ def test_cases_have_their_own_columns_and_a_summary() -> None:
     assert list(rows.columns)[: len(_rows.COLUMNS)] == _rows.COLUMNS
 
 
+@pytest.mark.parametrize(
+    ("dataset", "asked", "users"),
+    [("ml-100k", None, 943), ("amazon-office", 943, 654), ("planted", None, 100), ("planted", 943, 943)],
+)
+def test_all_users_of_the_papers_data_sets_unless_fewer_are_asked_for(dataset: str, asked: Any, users: int) -> None:
+    assert study_of("causal-rules-table3", dataset=dataset, users=asked).users == users
+    assert study_of("causal-rules-table3", dataset=dataset, users=5).users == 5
+
+
 def test_unknown_systems_and_fields_are_one_sentence() -> None:
     with pytest.raises(BadInput, match="gru4rec"):
         study_of("causal-rules-table2", dataset="planted", systems=("gru4rek",))
