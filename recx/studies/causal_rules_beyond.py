@@ -22,7 +22,8 @@ class CausalRulesBeyond:
 
     Each system names one of the five items of a user's history as the cause of the first recommendation:
     `causal-rules` (k = 1), `association` (strongest confidence among rules that pass all three thresholds, transactions
-    of all events before the target and the recommended item), `random-item` (the mean over the five), `most-recent`,
+    of all events before the target and the recommended item), `largest-difference` (ours: the item with the largest
+    P(Y | in) - P(Y | out) in the same perturbed histories, without Eq. 1), `random-item` (the mean over the five), `most-recent`,
     `most-popular`, `gradient-x-input` (where the model is differentiable in its history), `leave-one-out` (the item
     without which the lead falls most: the ceiling of `delete`, at one run per item).
 
@@ -82,6 +83,7 @@ class CausalRulesBeyond:
         found = {
             "causal-rules": _causal.cause(table, 1),
             "association": _causal.first(table, table["confidence"], passes),
+            "largest-difference": _causal.first(table, table["difference"], table["difference"].notna()),
             "random-item": 1.0 / table.groupby("person")["back"].transform("size").to_numpy(float),
             "most-recent": _causal.first(table, -table["back"], every),
             "most-popular": _causal.first(table, table["popularity"], every),
