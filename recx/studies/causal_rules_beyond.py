@@ -23,9 +23,9 @@ class CausalRulesBeyond:
     Each system names one of the five items of a user's history as the cause of the first recommendation:
     `causal-rules` (k = 1), `association` (strongest confidence among rules that pass all three thresholds, transactions
     of all events before the target and the recommended item), `largest-difference` (ours: the item with the largest
-    P(Y | in) - P(Y | out) in the same perturbed histories, without Eq. 1), `random-item` (the mean over the five), `most-recent`,
-    `most-popular`, `gradient-x-input` (where the model is differentiable in its history), `leave-one-out` (the item
-    without which the lead falls most: the ceiling of `delete`, at one run per item).
+    P(Y | in) - P(Y | out) in the same perturbed histories, without Eq. 1), `random-item` (the mean over the five),
+    `most-recent`, `most-popular`, `gradient-x-input` (where the model is differentiable in its history),
+    `leave-one-out` (the item without which the lead falls most: the ceiling of `delete`, at one run per item).
 
     Metrics, in % of the users answered: `delete`: the recommendation changes when the item is deleted; `replace_random`
     and `replace_matched`: when it is replaced by a random item, or by one of the 20 most equally popular (mean of 20
