@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import frame, rules, state
+from recx.ui import frame, rule_scores, rules, state
 from recx.ui.copy import copy_link
 from recx.ui.opened import choose_target, open_case, open_person
 
 LABELS = {
     "item": ":material/person_search: One recommendation",
+    "many": ":material/scoreboard: Over many users",
 }
 
 
@@ -27,7 +28,11 @@ def main() -> None:
             label_visibility="collapsed",
         )
         copy_link()
-    one()
+    match state.view().rules:
+        case "many":
+            rule_scores.many()
+        case _:
+            one()
     state.write_link(frame.forms())
 
 

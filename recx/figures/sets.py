@@ -291,29 +291,31 @@ def _panel(fig: go.Figure, rows: Rows, place: Mapping[str, int], metric: str, ax
 # -- length against quality
 
 
-def tradeoff(curve: Rows, points: Rows, height: int = 360) -> go.Figure:
-    """F_NS against length: a line over lambda, the other explainers as points.
+def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.Figure:
+    """F_NS against length: lines over LCER's parameters, the explainers as points.
 
-    `curve`: dicts of lam, length, f_ns, and f_ns_low, f_ns_high (may be None). `points`: dicts of explainer, label,
-    length, f_ns, and the same bounds.
+    `curves`: parameter -> dicts of value, length, f_ns, and f_ns_low, f_ns_high (may be None), in the order of the
+    values; the first is drawn solid. `points`: dicts of explainer, label, length, f_ns, and the same bounds.
     """
-    if not curve and not points:
+    drawn = [(name, list(rows)) for name, rows in curves.items() if rows]
+    if not drawn and not points:
         return empty(height, "No sweep over lambda is stored yet.")
     fig = figure(height)
-    line = sorted(curve, key=lambda row: row["lam"])
-    if line:
-        colour = palette.of_name("lcer")
+    colour = palette.of_name("lcer")
+    for (name, line), dash in zip(drawn, ("solid", "dot", "dash", "dashdot"), strict=False):
         fig.add_scatter(
             x=[row["length"] for row in line],
             y=[row["f_ns"] for row in line],
             mode="lines+markers+text",
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": dash},
             marker={"size": 7, "color": colour},
-            text=[f"{row['lam']:g}" for row in line],
+            text=_ends(name, line),
             textposition="top center",
             textfont={"size": 11, "color": INK},
-            customdata=[_span(row) for row in line],
-            hovertemplate="<b>LCER, lambda %{text}</b><br>%{x:.2f} items<br>F_NS %{y:.1f}%{customdata}<extra></extra>",
+            cliponaxis=False,
+            customdata=[[f"{plain(name)} {row['value']:g}", _span(row)] for row in line],
+            hovertemplate="<b>LCER, %{customdata[0]}</b><br>%{x:.2f} items<br>F_NS %{y:.1f}%{customdata[1]}"
+            "<extra></extra>",
         )
     for row in points:
         colour = palette.of_name(row["explainer"])
@@ -329,10 +331,16 @@ def tradeoff(curve: Rows, points: Rows, height: int = 360) -> go.Figure:
             customdata=[_span(row)],
             hovertemplate="<b>%{text}</b><br>%{x:.2f} items<br>F_NS %{y:.1f}%{customdata}<extra></extra>",
         )
-    widest = max([row["length"] for row in (*curve, *points)])
+    widest = max(row["length"] for row in (*points, *(row for _, line in drawn for row in line)))
     fig.update_xaxes(title="items named, on average", range=[0, widest * 1.25], fixedrange=True)
     fig.update_yaxes(title="F_NS (%)", rangemode="tozero", fixedrange=True)
     return fig
+
+
+def _ends(name: str, line: Rows) -> list[str]:
+    """A text at the first and the last point: the parameter and its value there."""
+    ends = {0, len(line) - 1}
+    return [f"{plain(name)} {row['value']:g}" if place in ends else "" for place, row in enumerate(line)]
 
 
 def _span(row: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,7 +18,14 @@ from recx.ui.state import change, view
 STUDY, SWEEP = "lcer-table2", "lcer-sweeps"
 PANELS = {"pn": "Needed, PN (%)", "ps": "Enough alone, PS (%)", "f_ns": "Both, F_NS (%)", "length": "Items named"}
 """Metrics of the scorecard; the first three are shares of the recommendations that have an explanation."""
-COLUMNS = {"validity": "own condition", "validity_rank": "leaves the list"} | PANELS
+COLUMNS = (
+    {"validity": "own condition", "validity_rank": "leaves the list"}
+    | PANELS
+    | {"distance": "items too many", "at_optimum": "smallest possible (%)", "model_calls": "runs", "milliseconds": "ms"}
+)
+"""Metrics of the table: those of the panels, how far from the smallest possible set, and what an explanation costs."""
+PLAIN = ("K", "", None)
+"""Parameters of the rows that are no sweep."""
 CONVENTIONS = {"app": "as this app counts", "as-published": "as the paper counts"}
 Row = dict[str, Any]
 Boards = dict[str, dict[str, list[Row]]]
@@ -46,14 +53,14 @@ def many() -> None:
     )
     st.caption(_legend(rows))
     with st.expander("The numbers", icon=":material/table_chart:"):
-        st.dataframe([_line(row) for row in rows], hide_index=True, width="stretch")
+        st.dataframe([line(row, COLUMNS) for row in rows], hide_index=True, width="stretch")
     _tradeoff(dataset, setting, rows)
 
 
 def _choose(found: Boards, dataset: str, setting: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _control("Data set", list(found), "scores", dataset)
-        _control("List", list(found[dataset]), "scores_setting", setting)
+        pick("Data set", list(found), "scores", dataset, frame.data_label)
+        pick("List", list(found[dataset]), "scores_setting", setting)
         state.control(
             st.segmented_control,
             "Counting",
@@ -66,13 +73,14 @@ def _choose(found: Boards, dataset: str, setting: str) -> None:
         )
 
 
-def _control(label: str, options: Sequence[str], field: str, now: str) -> None:
+def pick(label: str, options: Sequence[str], field: str, now: str, spoken: Callable[[str], str] | None = None) -> None:
+    """A choice among what is stored, for a field of the view whose empty value means the first."""
     key = f"choose_{field}"
     st.session_state[key] = now
     st.segmented_control(
         label,
         options,
-        format_func=frame.data_label if field == "scores" else None,
+        format_func=(lambda one: text.md(spoken(one))) if spoken else None,
         required=True,
         key=key,
         on_change=lambda: change(**{field: st.session_state[key]}),
@@ -102,10 +110,11 @@ def boards(stored: Iterable[Mapping[str, Any]], convention: str) -> Boards:
     found: dict[str, dict[str, dict[str, Row]]] = {}
     for table in stored:
         for row in table["rows"]:
-            if row["seed"] is None and row["convention"] == convention and row["metric"] in COLUMNS:
+            counted = row["convention"] in (convention, None) and row["param"] in PLAIN
+            if row["seed"] is None and counted and row["metric"] in COLUMNS:
                 own = found.setdefault(row["dataset"], {}).setdefault(row["setting"], {})
-                name = row["system"]
-                line = own.setdefault(name, {"explainer": explainer_in(name), "label": called(name)})
+                name, explainer = row["system"], row["explainer"] or row["system"]
+                line = own.setdefault(name, {"explainer": explainer, "label": called(name, explainer)})
                 line[row["metric"]] = row
     return {
         dataset: {setting: sorted(own[setting].values(), key=_order) for setting in sorted(own, key=_numbered)}
@@ -123,17 +132,10 @@ def _numbered(setting: str) -> tuple[str, int]:
     return head, int(number) if number.isdigit() else 0
 
 
-def explainer_in(system: str) -> str:
-    """The explainer of a line: `minimal` of `minimal-necessary`; the line's own name where there is none."""
-    known = [name for name in frame.forms().names("explainers") if system == name or system.startswith(f"{name}-")]
-    return max(known, key=len, default=system)
-
-
-def called(system: str) -> str:
+def called(system: str, explainer: str) -> str:
     """What a line is called: the explainer's short title and what sets the line apart. Not escaped."""
-    name = explainer_in(system)
-    rest = system.removeprefix(name).strip("-").replace("-", " ")
-    return explainers.short(name) + (f", {rest}" if rest else "")
+    rest = system.removeprefix(explainer).strip("-").replace("-", " ")
+    return explainers.short(explainer) + (f", {rest}" if rest else "")
 
 
 def short(model: str) -> str:
@@ -142,12 +144,13 @@ def short(model: str) -> str:
     return frame.short(known.form_of("models", model)) if model in known.names("models") else model
 
 
-def _line(row: Row) -> Row:
-    """A row of the table: measured with interval, and the paper's cell where there is one."""
+def line(row: Row, columns: Mapping[str, str]) -> Row:
+    """A row of a table: measured with interval, and the paper's cell where there is one."""
     out: Row = {"explainer": row["label"]}
-    for metric, title in COLUMNS.items():
+    for metric, title in columns.items():
         cell = row.get(metric) or {}
-        out[title] = _cell(cell)
+        if cell:
+            out[title] = _cell(cell)
         if cell.get("published") is not None:
             out[f"{title}, paper"] = f"{cell['published']:g}"
     return out
@@ -179,19 +182,21 @@ def _legend(rows: Sequence[Row]) -> str:
 
 def _tradeoff(dataset: str, setting: str, rows: Sequence[Row]) -> None:
     st.markdown("##### Length against quality")
-    curve = sweep(shipped.read(SWEEP), dataset, setting, view().convention)
+    stored = shipped.read(SWEEP)
+    curves = {name: sweep(stored, dataset, setting, view().convention, name) for name in ("lambda", "alpha")}
     points = [point for row in rows if (point := as_point(row))]
     st.plotly_chart(
-        figures.tradeoff(curve, points),
+        figures.tradeoff(curves, points),
         key=f"tradeoff_{dataset}_{setting}_{view().convention}",
         config=CHART,
         alt="F_NS against the number of items named.",
     )
     better = "Up and to the left is better: few items, both needed and enough."
     st.caption(
-        f"The line is LCER with its penalty lambda turned up; every other mark is one explainer. {better}"
-        if curve
-        else f"{better} The line of LCER over its penalty lambda is not stored for this choice; "
+        "The lines are LCER with its penalty lambda, and its margin alpha, turned up; every other mark is one "
+        f"explainer. {better}"
+        if any(curves.values())
+        else f"{better} The line of LCER over lambda is not stored for this choice; "
         f"`python -m recx study {SWEEP}` computes it."
     )
 
@@ -211,19 +216,22 @@ def as_point(row: Row) -> Row | None:
     }
 
 
-def sweep(stored: Iterable[Mapping[str, Any]], dataset: str, setting: str, convention: str) -> list[Row]:
-    """The stored curve over lambda: dicts of lam, length, f_ns and its bounds."""
+def sweep(
+    stored: Iterable[Mapping[str, Any]], dataset: str, setting: str, convention: str, parameter: str
+) -> list[Row]:
+    """The stored curve over a parameter, in the order of its values: dicts of value, length, f_ns and its bounds."""
     found: dict[float, Row] = {}
     for table in stored:
         for row in table["rows"]:
             same = (row["dataset"], row["setting"], row["convention"]) == (dataset, setting, convention)
-            if same and row["seed"] is None and row["param"] in ("lam", "lambda"):
-                point = found.setdefault(float(row["param_value"]), {"lam": float(row["param_value"])})
+            if same and row["seed"] is None and row["param"] == parameter:
+                point = found.setdefault(float(row["param_value"]), {"value": float(row["param_value"])})
                 if row["metric"] == "length":
                     point["length"] = row["measured"]
                 elif row["metric"] == "f_ns":
                     point |= {"f_ns": row["measured"], "f_ns_low": row["ci_low"], "f_ns_high": row["ci_high"]}
-    return [point for point in found.values() if {"length", "f_ns"} <= set(point)]
+    whole = [point for point in found.values() if {"length", "f_ns"} <= set(point)]
+    return sorted(whole, key=lambda point: float(point["value"]))
 
 
 # -- when nothing is stored

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recx.figures import palette, sets
+from recx.figures import palette, rules, sets
 
 HISTORY = [
     {"item": i, "title": f"Film {i}", "year": None, "genres": "Drama", "rating": None, "time": None, "popularity": 1}
@@ -119,15 +119,16 @@ def test_a_scorecard_with_missing_cells_shows_the_others() -> None:
     assert [trace.x[0] for trace in figure.data if trace.error_x.array is not None] == [100.0]
 
 
-def test_the_tradeoff_is_a_line_over_lambda_and_a_mark_per_explainer() -> None:
-    curve = [{"lam": lam, "length": 5 - lam, "f_ns": 50 + lam, "f_ns_low": 49.0, "f_ns_high": 60.0} for lam in (1, 0.1)]
+def test_the_tradeoff_has_a_line_per_parameter_and_a_mark_per_explainer() -> None:
+    curve = [{"value": v, "length": 5 - v, "f_ns": 50 + v, "f_ns_low": 49.0, "f_ns_high": 60.0} for v in (0.1, 0.5, 1)]
     point = {"explainer": "minimal", "label": "Minimal set", "length": 3.0, "f_ns": 100.0}
-    line, mark = sets.tradeoff(curve, [point]).data
-    assert list(line.text) == ["0.1", "1"], "in the order of lambda"
-    assert list(line.x) == [4.9, 4.0]
+    line, other, mark = sets.tradeoff({"lambda": curve, "alpha": curve[:2], "beta": []}, [point]).data
+    assert list(line.text) == ["lambda 0.1", "", "lambda 1"], "the ends are named"
+    assert list(line.x) == [4.9, 4.5, 4.0]
+    assert line.line.dash != other.line.dash
     assert (list(mark.x), list(mark.y)) == ([3.0], [100.0])
     assert line.line.color == palette.of_name("lcer") != mark.marker.color
-    assert "No sweep" in words(sets.tradeoff([], []))
+    assert "No sweep" in words(sets.tradeoff({"lambda": []}, []))
 
 
 @pytest.mark.parametrize("n", [1, 18])
@@ -136,3 +137,17 @@ def test_panels_stay_inside_the_figure(n: int) -> None:
     domains = [figure.layout[f"yaxis{i}" if i > 1 else "yaxis"].domain for i in range(1, n + 2)]
     assert all(0 <= low < high <= 1 for low, high in domains)
     assert domains[0][1] <= min(low for low, _ in domains[1:]) + 1e-9, "the history lies under all bars"
+
+
+def test_a_sweep_of_rules_is_a_line_per_measure_over_evenly_spaced_values() -> None:
+    def point(value: str, measured: float | None) -> dict[str, Any]:
+        return {"value": value, "measured": measured, "ci_low": 10.0, "ci_high": 90.0}
+
+    figure = rules.sweep({"coverage": [point("10", 40.0), point("500", 80.0)], "held": [point("500", None)]}, "m <i>")
+    line, gone = figure.data
+    assert (list(line.x), list(line.y)) == ([0, 1], [40.0, 80.0])
+    assert (list(line.error_y.array), list(line.error_y.arrayminus)) == ([50.0, 10.0], [30.0, 70.0])
+    assert list(figure.layout.xaxis.ticktext) == ["10", "500"]
+    assert list(gone.x) == []
+    assert "&lt;i&gt;" in figure.layout.xaxis.title.text
+    assert "No sweep is stored" in words(rules.sweep({}, "m"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from recx.ui import cards, rules
+from recx.core import paths
+from recx.studies._rows import COLUMNS
+from recx.ui import cards, rule_scores, rules
 from tests.ui.test_pages import QUICK, clean, home, html, page_of, said  # noqa: F401
 
 
@@ -151,3 +155,76 @@ def test_causal_rules_stand_beside_association_rules_with_their_tests() -> None:
     choice.set_value("not recommended")
     clean(test.run())
     assert "of the first 30 perturbed histories" in said(test.caption)
+
+
+# -- over many users
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of `results/`."""
+    monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
+    return tmp_path
+
+
+def stored(results: Path, study: str, rows: list[dict[str, Any]]) -> None:
+    head = {"dataset": "ml-100k", "recommender": "fpmc", "n": 943, "ci_low": 10.0, "ci_high": 90.0, "measured": 50.0}
+    frame = pd.DataFrame([head | row for row in rows]).reindex(columns=COLUMNS)
+    frame.to_parquet(results / f"{study}-ml-100k.parquet")
+
+
+COVERAGE = [
+    {"system": "causal-rules", "setting": "k=1", "metric": "coverage", "published": 96.5},
+    {"system": "association", "setting": "support", "metric": "coverage", "published": 14.3},
+    {"system": "random-item", "setting": "always answers", "metric": "coverage", "measured": 100.0},
+    {"system": "association", "setting": "support", "metric": "coverage difference", "recommender": "fpmc over caser"},
+    {"system": "fpmc", "setting": "accuracy", "metric": "hr@10"},
+]
+
+
+def test_the_tables_stand_beside_the_published_numbers_with_the_control_and_the_warning(results: Path) -> None:
+    stored(results, "causal-rules-table2", COVERAGE)
+    both = ("all users", "equal coverage")
+    stored(
+        results,
+        "causal-rules-beyond",
+        [{"system": "most-recent", "setting": who, "metric": "delete", "n": n} for n, who in enumerate(both)],
+    )
+    sweep = {"system": "causal-rules", "setting": "k=1", "metric": "coverage", "param": "m"}
+    stored(results, "causal-rules-sweeps", [sweep | {"param_value": value} for value in ("100", "50")])
+    test = page_of("rules", rules="many")
+    tables = [table.value for table in test.dataframe]
+    assert tables[0]["explainer"].tolist() == [
+        "Causal rules, k = 1",
+        "Association rule, support",
+        "Random item, always answers",
+    ]
+    assert tables[0]["Coverage (%), paper"].tolist()[:2] == ["96.5", "14.3"]
+    assert "Whatever always answers covers 100 %" in said(test.markdown)
+    assert tables[1]["explainer"].tolist() == ["Most recent item"]
+    assert "causal-rules-table3" in said(test.caption), "what is missing is said with the command"
+    model = next(one for one in test.button_group if one.label == "Recommender")
+    assert model.options == ["FPMC"]
+    assert len(test.get("plotly_chart")) == 3
+    next(one for one in test.button_group if one.label == "Users").set_value("equal coverage")
+    clean(test.run())
+    assert "equal coverage" in test.query_params["rule_who"]
+
+
+def test_a_link_to_rules_that_are_not_stored_is_one_sentence(results: Path) -> None:
+    stored(results, "causal-rules-table2", COVERAGE)
+    assert "'ml-9m'" in said(page_of("rules", rules="many", rule_data="ml-9m").error)
+    assert "'sasrec'" in said(page_of("rules", rules="many", rule_model="sasrec").error)
+
+
+def test_without_stored_tables_the_page_says_how_to_get_them(results: Path) -> None:
+    test = page_of("rules", rules="many")
+    assert "No table of causal rules is stored yet" in said(test.info)
+    assert "python -m recx study causal-rules-table2" in test.code[0].value
+
+
+def test_a_sweep_has_its_values_in_the_order_of_numbers() -> None:
+    row = {"metric": "coverage", "setting": "k=1", "param": "m", "measured": 1.0}
+    found = rule_scores.over([row | {"param_value": value} for value in ("1000", "50", "raw")], "m")
+    assert [point["value"] for point in found["coverage, k = 1"]] == ["50", "1000", "raw"]
+    assert rule_scores.over([row | {"param_value": "1"}], "gamma") == {}

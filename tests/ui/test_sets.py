@@ -113,7 +113,14 @@ def stored(results: Path, rows: list[dict[str, Any]], name: str = "lcer-table2-m
 
 
 ROWS = [
-    {"system": system, "metric": metric, "measured": value, "ci_low": value - 1, "ci_high": value + 1}
+    {
+        "system": system,
+        "explainer": system.removesuffix("-necessary"),
+        "metric": metric,
+        "measured": value,
+        "ci_low": value - 1,
+        "ci_high": value + 1,
+    }
     for system, value in (("lcer", 60.0), ("minimal", 100.0), ("minimal-necessary", 80.0))
     for metric in ("validity", "pn", "ps", "f_ns", "length")
 ]
@@ -151,14 +158,15 @@ def test_without_stored_scores_the_page_says_how_to_get_them(results: Path) -> N
 
 
 def test_the_curve_over_lambda_takes_its_points_from_the_sweep() -> None:
-    head = {"dataset": "d", "setting": "top-5", "convention": "app", "seed": None, "param": "lam"}
+    head = {"dataset": "d", "setting": "top-5", "convention": "app", "seed": None, "param": "lambda"}
     rows = [
         head | {"param_value": lam, "metric": metric, "measured": value, "ci_low": 1.0, "ci_high": 2.0}
         for lam, metric, value in (("0.1", "length", 3.0), ("0.1", "f_ns", 60.0), ("1", "length", 1.0))
     ]
-    found = scores.sweep([{"rows": rows}], "d", "top-5", "app")
-    assert found == [{"lam": 0.1, "length": 3.0, "f_ns": 60.0, "f_ns_low": 1.0, "f_ns_high": 2.0}]
-    assert scores.sweep([{"rows": rows}], "d", "top-5", "as-published") == []
+    found = scores.sweep([{"rows": rows}], "d", "top-5", "app", "lambda")
+    assert found == [{"value": 0.1, "length": 3.0, "f_ns": 60.0, "f_ns_low": 1.0, "f_ns_high": 2.0}]
+    assert scores.sweep([{"rows": rows}], "d", "top-5", "as-published", "lambda") == []
+    assert scores.sweep([{"rows": rows}], "d", "top-5", "app", "alpha") == []
 
 
 def test_the_part_of_the_page_is_part_of_the_link() -> None:
