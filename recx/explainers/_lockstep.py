@@ -37,17 +37,15 @@ def run_together(
 
     `columns[p]` are the columns of the history row that plan p numbers 0..n-1. `measure` gives two other numbers.
     """
-
-    def in_top_k(p: torch.Tensor, edits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        rank, margin = world.rank_and_margin(row[p], edits, target[p], k)
-        return rank <= k, margin
-
     answers: list[Any] = [None] * len(plans)
     asked: dict[int, Ask] = {}
     for p, plan in enumerate(plans):
         _advance(p, plan, None, asked, answers)
     while asked:
-        replies = _answer_round(world, columns, asked, measure or in_top_k)
+        if measure is None:
+            replies = _in_top_k(world, row, target, k, columns, asked)
+        else:
+            replies = _answer_round(world, columns, asked, measure)
         for p, reply in replies.items():
             _advance(p, plans[p], reply, asked, answers)
         progress(1 - len(asked) / len(plans), f"{len(plans) - len(asked):,} of {len(plans):,} pairs done")
@@ -80,3 +78,60 @@ def _answer_round(
         both.nan_to_num(posinf=0.0).cpu().numpy()
     )  # a list that holds every candidate has no margin, whatever is kept
     return dict(zip(sizes, np.split(table, np.cumsum(list(sizes.values()))[:-1]), strict=True))
+
+
+def _in_top_k(
+    world: EditedWorld,
+    row: torch.Tensor,
+    target: torch.Tensor,
+    k: int,
+    columns: list[np.ndarray],
+    asked: dict[int, Ask],
+) -> dict[int, np.ndarray]:
+    """All questions of a round as one batch; Float[S, 2] for each plan.
+
+    Pairs of one person ask about the same edits of one history: each edit is run once and all their targets are read.
+    """
+    people: dict[int, list[int]] = {}
+    rows = row.tolist()
+    for p in asked:
+        people.setdefault(rows[p], []).append(p)
+    most = max(map(len, people.values()))
+    keep, owner, wanted, places = [], [], [], {}
+    start = 0
+    for person, plans in people.items():
+        sets = np.concatenate([asked[p].keep for p in plans])
+        first, place = _distinct(sets)
+        keep.append(_widened(sets[first], columns[plans[0]], world.histories.shape[1]))
+        owner.append(np.full(len(first), person))
+        wanted.append(np.tile([plans[min(t, len(plans) - 1)] for t in range(most)], (len(first), 1)))
+        parts = np.split(start + place, np.cumsum([len(asked[p].keep) for p in plans])[:-1])
+        places |= {p: (part, t) for t, (p, part) in enumerate(zip(plans, parts, strict=True))}
+        start += len(first)
+    device = world.histories.device
+    margin = world.margins(
+        torch.as_tensor(np.concatenate(owner), device=device),
+        torch.as_tensor(np.concatenate(keep), device=device),
+        target[torch.as_tensor(np.concatenate(wanted), device=device)],
+        k,
+    )
+    inside = (margin > 0).cpu().numpy()
+    found = margin.nan_to_num(posinf=0.0).cpu().numpy()  # a list of every candidate has no margin, whatever is kept
+    return {p: np.stack([inside[at, t], found[at, t]], axis=1) for p, (at, t) in places.items()}
+
+
+def _distinct(sets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows of Bool[S, n] to run, and for each row which of those is the same."""
+    packed = np.packbits(sets, axis=1)
+    if packed.shape[1] == 0:
+        return np.arange(min(1, len(sets))), np.zeros(len(sets), np.int64)
+    whole = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))[:, 0]
+    _, first, place = np.unique(whole, return_index=True, return_inverse=True)
+    return first, place
+
+
+def _widened(sets: np.ndarray, columns: np.ndarray, width: int) -> np.ndarray:
+    """Bool[S, L]: sets over the n items of a history as columns of its row."""
+    keep = np.zeros((len(sets), width), bool)
+    keep[:, columns] = sets
+    return keep
