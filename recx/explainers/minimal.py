@@ -21,10 +21,14 @@ from recx.worlds.edited import EditedWorld
 
 Plan = Generator[Ask, np.ndarray, Any]
 
-HOPELESS = 5
-"""Where even large sets do not do it, one in so many of the runs is spent on looking."""
-BEAM, CANDIDATES = 4, 24
-"""Beam search: sets that grow at a time, and items they may grow by."""
+WIDTH, TRIED = 12, 48
+"""Sets that grow at a time, and how many of the grown ones are run."""
+EXCHANGED, PARTNERS = 96, 24
+"""Sets next to a good one that are run, and items that may come into them."""
+LONGEST = 16
+"""Sets grow up to this size; larger ones are found by shrinking."""
+CREDIT = 0.05
+"""What being past the goal counts against being short of it."""
 
 
 @dataclass(frozen=True)
@@ -112,40 +116,40 @@ class Minimal:
 
 
 class _Search:
-    """One pair's search. Items are numbered 0..n-1 in the order of the history; a set is a row of Bool[S, n]."""
+    """One pair's search. Items are numbered 0..n-1 in the order of the history; a set is a row of Bool[S, n].
+
+    What single items and pairs of items do is measured, and predicts what larger sets do: the margin without a set S is
+    about its margin without S less one item, plus what that item adds alone and with each of the others.
+    """
 
     def __init__(self, recipe: Minimal, n: int) -> None:
         self.recipe, self.n, self.calls, self.exhausted, self.budget = recipe, n, 0, 0, recipe.max_calls
-        self.effects, self.value, self.scale = np.zeros(n), np.zeros(n), (1.0, 1.0)
-        self.lack, self.tied = np.zeros(n), False
+        self.both = recipe.goal == "both"
+        self.singles = np.eye(n, dtype=bool)
+        self.effects, self.margin, self.tied = np.zeros(n), 0.0, False
 
     def run(self) -> Plan:
         """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried.
 
-        Single items; then an upper bound (sets of the best 2, 3, 4, ... items; a beam search below it); then, as far as
-        the runs reach, all sets of each smaller size; then items dropped one by one.
+        Single items, pairs; then sets that grow by the most promising items (an upper bound); then smaller ones next to
+        it, and, as far as the runs reach, all sets of each smaller size.
         """
         if self.n == 0:
             return self._answer(None)
-        found = yield from self._singles(np.eye(self.n, dtype=bool))
+        found = yield from self._singles()
+        if found is None and not self.tied:
+            found = yield from self._pairs()
         if found is not None or self.tied:
             return self._answer(found)
-        large = yield from self._grow()
-        if large is None:
-            self.budget = self.calls + self._left() // HOPELESS
-        better = yield from self._beam(self.n if large is None else int(large.sum()) - 1)
-        large = large if better is None else better
-        top = self.n if large is None else int(large.sum()) - 1
-        for size in range(2, top + 1):
-            if math.comb(self.n, size) > self._left():
-                break
-            found = yield from self._level(size)
-            if found is not None:
-                return self._answer(found)
-            self.exhausted = size
-        if large is not None and self.exhausted < top:
-            large = yield from self._shrink(large)
-        return self._answer(large)
+        bound = yield from self._grow()
+        most = self.n if bound is None else int(bound.sum()) - 1
+        found = yield from self._climb(min(most, LONGEST))
+        found = bound if found is None else found
+        if found is not None and found.sum() > LONGEST:
+            found = yield from self._shrink(found)
+        if found is not None:
+            found = yield from self._nearby(found)
+        return self._answer((yield from self._prove(found)))
 
     def _answer(self, found: np.ndarray | None) -> dict[str, Any]:
         chosen = None if found is None else [int(j) for j in np.flatnonzero(found)]
@@ -157,97 +161,239 @@ class _Search:
     def _left(self) -> int:
         return self.budget - self.calls
 
-    def _singles(self, singles: np.ndarray) -> Plan:
-        """Every single item taken out, and every one alone; sets the order in which sets are tried."""
-        everything = np.zeros((1, self.n), bool)
-        out = yield self._ask(np.concatenate([everything, singles]), keep=False)
-        margin, self.tied = out[:, 1], bool(out[0, 0] <= 0)
-        if self.tied:
-            return None
-        self.effects = np.nan_to_num(margin[0] - margin[1:])
-        self.value = _scaled(self.effects)
-        good, alone = out[1:, 0] <= 0, None
-        if self.recipe.goal == "both":
-            alone = yield self._ask(singles, keep=True)
-            self.value = self.value + _scaled(alone[:, 1])
-            good &= alone[:, 0] > 0
-        self.scale = (abs(margin[0]) or 1.0, 1.0 if alone is None else float(np.abs(alone[:, 1]).mean()) or 1.0)
-        self.lack = self._lacking(out[1:], alone)
-        self.exhausted = 0 if good.any() else 1
-        order = np.argsort(-self.value, kind="stable")
-        return singles[next(j for j in order if good[j])] if good.any() else None
+    # -- what is asked
 
-    def _lacking(self, out: np.ndarray, alone: np.ndarray | None) -> np.ndarray:
-        """Float[S]: how far sets are from the goal, 0 when they meet it: the two margins in their own units, added."""
-        lack = np.maximum(0, out[:, 1]) / self.scale[0]
-        return lack if alone is None else lack + np.maximum(0, -alone[:, 1]) / self.scale[1]
+    def _measure(self, sets: np.ndarray) -> Generator[Ask, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Margins Float[S] without each set, and (for `both`) with it alone."""
+        self.calls += len(sets) * (1 + self.both)
+        reply = yield Ask(np.concatenate([~sets, sets]) if self.both else ~sets)
+        out = reply[: len(sets), 1]
+        return out, reply[len(sets) :, 1] if self.both else np.ones(len(sets), np.float32)
 
-    def _beam(self, most: int) -> Plan:
-        """A good set of at most `most` items: the sets nearest to the goal grow by the most promising items."""
-        items = np.argsort(self.lack, kind="stable")[:CANDIDATES]
-        singles = np.eye(self.n, dtype=bool)
-        sets = singles[items[:BEAM]]
-        for size in range(2, most + 1):
-            grown = (sets[:, None, :] | singles[items][None]).reshape(-1, self.n)
-            grown = np.unique(grown[grown.sum(1) == size], axis=0)
-            if not len(grown) or 2 * len(grown) > self._left():
-                return None
-            out = yield self._ask(grown, keep=False)
-            good, alone = out[:, 0] <= 0, None
-            if self.recipe.goal == "both":
-                alone = yield self._ask(grown, keep=True)
-                good &= alone[:, 0] > 0
-            lack = self._lacking(out, alone)
-            if good.any():
-                return grown[np.flatnonzero(good)[np.argmax(self.value @ grown[good].T)]]
-            sets = grown[np.argsort(lack, kind="stable")[:BEAM]]
-        return None
-
-    def _level(self, size: int) -> Plan:
-        """The first good set of a size, all of them tried in the order of their items' values."""
-        sets = np.array(list(combinations(range(self.n), size)))
-        sets = sets[np.argsort(-self.value[sets].sum(1), kind="stable")]
+    def _first_good(self, sets: np.ndarray) -> Generator[Ask, np.ndarray, np.ndarray | None]:
+        """The first of the sets that meets the goal, or None; sets alone are run only where the rest holds."""
         for start in range(0, len(sets), self.recipe.chunk):
             part = sets[start : start + self.recipe.chunk]
-            masks = np.zeros((len(part), self.n), bool)
-            np.put_along_axis(masks, part, True, axis=1)
-            found = yield from self._first_good(masks)
-            if found is not None:
-                return found
+            self.calls += len(part)
+            out = yield Ask(~part)
+            good = part[out[:, 1] <= 0]
+            if len(good) and self.both:
+                self.calls += len(good)
+                alone = yield Ask(good)
+                good = good[alone[:, 1] > 0]
+            if len(good):
+                return good[0]
         return None
 
+    # -- the steps
+
+    def _singles(self) -> Plan:
+        """Every single item taken out, and alone; the margin of the whole history."""
+        whole = np.zeros((1, self.n), bool)
+        sets = np.concatenate([whole, self.singles])
+        out, alone = yield from self._measure(sets)
+        self.margin, self.tied = float(out[0]), bool(out[0] <= 0)
+        if self.tied:
+            return None
+        self.effects = np.nan_to_num(out[0] - out[1:])
+        self.out, self.alone = _Out(self.margin, out[1:]), _Alone(alone[1:])
+        self.frontier = self.singles, out[1:], alone[1:]
+        value = _scaled(self.effects) + (_scaled(alone[1:]) if self.both else 0)
+        self.ranking = np.argsort(-value, kind="stable")
+        self.promising = np.argsort(self._lack(*self.frontier[1:]), kind="stable")[:PARTNERS]
+        good = (out[1:] <= 0) & (alone[1:] > 0)
+        self.exhausted = 0 if good.any() else 1
+        return self._best(self.singles[good]) if good.any() else None
+
+    def _pairs(self) -> Plan:
+        """All pairs of items where the runs allow (half of them at most), else those of the most promising items."""
+        cost = 1 + self.both
+        some, allowed = self.n, self._left() // (2 * cost)
+        while math.comb(some, 2) > max(1, allowed) and some > 2:
+            some -= 1
+        if some < 2:
+            return None
+        items = np.sort(np.argsort(self._lack(*self.frontier[1:]), kind="stable")[:some])
+        place = np.array(list(combinations(items, 2)))
+        sets = _sets(place, self.n)
+        out, alone = yield from self._measure(sets)
+        self.out.learn(place, out)
+        self.alone.learn(place, alone)
+        self.frontier = sets, out, alone
+        good = (out <= 0) & (alone > 0)
+        if good.any():
+            return self._best(sets[good])
+        self.exhausted = 2 if some == self.n else 1
+        return None
+
+    def _climb(self, most: int) -> Plan:
+        """Sets that grow by an item at a time, up to `most`: the nearest to the goal, by the most promising items."""
+        sets, out, alone = self.frontier
+        while sets[0].sum() < most:
+            near = np.argsort(self._lack(out, alone), kind="stable")[:WIDTH]
+            states, out, alone = sets[near], out[near], alone[near]
+            grown, predicted = self._grown(states, out, alone)
+            if self._left() < self.budget // 4:
+                return None
+            order = np.argsort(predicted, kind="stable")[:TRIED]
+            sets = grown[order]
+            out, alone = yield from self._measure(sets)
+            good = (out <= 0) & (alone > 0)
+            if good.any():
+                return self._best(sets[good])
+        return None
+
+    def _grown(self, states: np.ndarray, out: np.ndarray, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Every set with one item more, once each, and its predicted distance from the goal."""
+        state, item = np.nonzero(~states)
+        grown = states[state].copy()
+        grown[np.arange(len(item)), item] = True
+        lack = self._lack(self.out.one_more(states, out), self.alone.one_more(states, alone))[state, item]
+        packed = np.packbits(grown, axis=1)
+        _, first = np.unique(packed, axis=0, return_index=True)
+        return grown[first], lack[first]
+
+    def _shrink(self, found: np.ndarray) -> Plan:
+        """Many items fewer at a time: those that are missed least left out, 1, 2, 4, ... of them, while the set is good."""
+        while self._left() > found.sum() * (1 + self.both):
+            inside = np.flatnonzero(found)
+            out, alone = yield from self._measure(self._fewer(found, inside))
+            missed = inside[np.argsort(self._lack(out, alone), kind="stable")]
+            steps = 2 ** np.arange(int(np.log2(len(inside))), -1, -1)
+            less = np.repeat(found[None], len(steps), axis=0)
+            for row, step in zip(less, steps, strict=True):
+                row[missed[:step]] = False
+            better = yield from self._first_good(less)
+            if better is None:
+                return found
+            found = better
+        return found
+
+    def _nearby(self, found: np.ndarray) -> Plan:
+        """One item fewer, again and again: two items of the set exchanged for another, the most promising first."""
+        while self.exhausted + 1 < found.sum() <= LONGEST and self._left() > 0:
+            inside, outside = np.flatnonzero(found), self.promising[~found[self.promising]]
+            less = _without_two(found, inside)
+            exchanged = np.repeat(less, len(outside), axis=0)
+            exchanged[np.arange(len(exchanged)), np.tile(outside, len(less))] = True
+            lack = self._lack(self.out.of(exchanged), self.alone.of(exchanged))
+            tried = exchanged[np.argsort(lack, kind="stable")[:EXCHANGED]]
+            better = yield from self._first_good(np.concatenate([self._fewer(found, inside), tried]))
+            if better is None:
+                break
+            found = better
+        return found
+
+    def _fewer(self, found: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """Bool[m, n]: the set without each one of its m items."""
+        fewer = np.repeat(found[None], len(inside), axis=0)
+        fewer[np.arange(len(inside)), inside] = False
+        return fewer
+
+    def _prove(self, found: np.ndarray | None) -> Plan:
+        """All sets of each size below the set found, as far as the runs reach; the first good one is the answer."""
+        top = self.n if found is None else int(found.sum()) - 1
+        for size in range(self.exhausted + 1, top + 1):
+            if math.comb(self.n, size) > self._left():
+                break
+            sets = _sets(np.array(list(combinations(range(self.n), size))), self.n)
+            lack = self._lack(self.out.of(sets), self.alone.of(sets))
+            better = yield from self._first_good(sets[np.argsort(lack, kind="stable")])
+            if better is not None:
+                return better
+            self.exhausted = size
+        return found
+
     def _grow(self) -> Plan:
-        """The shortest good one of the sets of the best 2, 3, 4, 5, 6, 7, 8, 10, ... items: an upper bound, or None."""
-        order = np.argsort(-self.value, kind="stable")
+        """The shortest good one of the sets of the best 2, 3, 4, 5, 6, 7, 8, 10, ... items, or None."""
         lengths = np.unique(np.minimum(self.n, np.round(2 * 1.2 ** np.arange(40)).astype(int)))
         masks = np.zeros((len(lengths), self.n), bool)
         for mask, length in zip(masks, lengths, strict=True):
-            mask[order[:length]] = True
+            mask[self.ranking[:length]] = True
         return (yield from self._first_good(masks))
 
-    def _shrink(self, large: np.ndarray) -> Plan:
-        """Items dropped one by one while the set stays good, the least valuable first."""
-        while True:
-            inside = np.flatnonzero(large)
-            fewer = np.repeat(large[None], len(inside), axis=0)
-            fewer[np.arange(len(inside)), inside] = False
-            better = yield from self._first_good(fewer[np.argsort(self.value[inside], kind="stable")])
-            if better is None:
-                return large
-            large = better
+    # -- what is near the goal
 
-    def _first_good(self, masks: np.ndarray) -> Plan:
-        """The first of the sets that meets the goal, or None; the second condition is tried where the first holds."""
-        out = yield self._ask(masks, keep=False)
-        good = masks[out[:, 0] <= 0]
-        if len(good) and self.recipe.goal == "both":
-            alone = yield self._ask(good, keep=True)
-            good = good[alone[:, 0] > 0]
-        return good[0] if len(good) else None
+    def _lack(self, out: np.ndarray, alone: np.ndarray) -> np.ndarray:
+        """How far sets are from the goal: the two margins in their own units, added; what is reached counts little."""
+        lack = _short(out / (self.margin or 1.0))
+        return lack + _short(-alone / self.alone.unit) if self.both else lack
 
-    def _ask(self, sets: np.ndarray, keep: bool) -> Ask:
-        self.calls += len(sets)
-        return Ask(sets if keep else ~sets)
+    def _best(self, good: np.ndarray) -> np.ndarray:
+        """The one of several good sets whose items do most alone."""
+        return good[np.argmax(good @ self.effects)]
+
+
+class _Out:
+    """Margins without sets of items: Float[S], predicted from those without single items and pairs, additively.
+
+    `whole`: of the untouched history; `single` Float[n]: change by each item; `pair` Float[n, n]: by two beyond the sum
+    of both (0 where not measured).
+    """
+
+    def __init__(self, whole: float, singles: np.ndarray) -> None:
+        self.whole, self.single = whole, singles - whole
+        self.pair = np.zeros((len(singles), len(singles)))
+
+    def learn(self, place: np.ndarray, margin: np.ndarray) -> None:
+        """Measured pairs: items Long[m, 2], margins Float[m]."""
+        beyond = margin - self.whole - self.single[place].sum(1)
+        self.pair[place[:, 0], place[:, 1]] = self.pair[place[:, 1], place[:, 0]] = beyond
+
+    def one_more(self, sets: np.ndarray, margin: np.ndarray) -> np.ndarray:
+        """Float[S, n]: margins with one item more than in each set, whose own is known."""
+        return margin[:, None] + self.single + sets @ self.pair
+
+    def of(self, sets: np.ndarray) -> np.ndarray:
+        """Float[S]."""
+        kept = sets.astype(np.float32)
+        return self.whole + kept @ self.single + 0.5 * ((kept @ self.pair) * kept).sum(1)
+
+
+class _Alone:
+    """Margins of sets of items alone: Float[S], predicted as the mean of those of their pairs.
+
+    A mean, since scores of short histories do not add up: models divide by the length of the history or its root.
+    `pair` Float[n, n]: the mean of the two items' own where not measured.
+    """
+
+    def __init__(self, singles: np.ndarray) -> None:
+        self.pair = (singles[:, None] + singles) / 2
+        np.fill_diagonal(self.pair, 0.0)
+        self.unit = float(np.abs(singles).mean()) or 1.0
+
+    def learn(self, place: np.ndarray, margin: np.ndarray) -> None:
+        self.pair[place[:, 0], place[:, 1]] = self.pair[place[:, 1], place[:, 0]] = margin
+
+    def one_more(self, sets: np.ndarray, margin: np.ndarray) -> np.ndarray:
+        size = sets.sum(1, keepdims=True)
+        step = (sets @ self.pair) / size - self.of(sets)[:, None]
+        return margin[:, None] + step * 2 / (size + 1)
+
+    def of(self, sets: np.ndarray) -> np.ndarray:
+        kept = sets.astype(np.float32)
+        size = kept.sum(1)
+        return ((kept @ self.pair) * kept).sum(1) / np.maximum(size * (size - 1), 1)
+
+
+def _sets(place: np.ndarray, n: int) -> np.ndarray:
+    """Bool[S, n]: sets of items given by their numbers Long[S, size]."""
+    sets = np.zeros((len(place), n), bool)
+    np.put_along_axis(sets, place, True, axis=1)
+    return sets
+
+
+def _without_two(found: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Bool[m, n]: a set without each two of its items."""
+    place = np.array(list(combinations(inside, 2)))
+    less = np.repeat(found[None], len(place), axis=0)
+    np.put_along_axis(less, place, False, axis=1)
+    return less
+
+
+def _short(distance: np.ndarray) -> np.ndarray:
+    """What is missing; where nothing is, a little credit for what is over."""
+    return np.where(distance > 0, distance, CREDIT * distance)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
