@@ -97,7 +97,8 @@ def _in_top_k(
     for p in asked:
         people.setdefault(rows[p], []).append(p)
     most = max(map(len, people.values()))
-    keep, owner, wanted, places = [], [], [], {}
+    keep, owner, wanted = [], [], []
+    places: dict[int, tuple[np.ndarray, int]] = {}
     start = 0
     for person, plans in people.items():
         sets = np.concatenate([asked[p].keep for p in plans])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Generator
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,21 +11,12 @@ import torch
 
 from recx.core.progress import Progress, quiet
 from recx.core.recipe import param
+from recx.explainers._bounds import least_sizes
 from recx.explainers._explanation import Finding
-from recx.explainers._lockstep import Ask, run_together
+from recx.explainers._lockstep import run_together
 from recx.explainers._minimal_list import smallest
+from recx.explainers._smallest import Answer, Search
 from recx.worlds.edited import EditedWorld
-
-Plan = Generator[Ask, np.ndarray, Any]
-
-WIDTH, TRIED = 12, 48
-"""Sets that grow at a time, and how many of the grown ones are run."""
-EXCHANGED, PARTNERS = 96, 24
-"""Sets next to a good one that are run, and items that may come into them."""
-LONGEST = 16
-"""Sets grow up to this size; larger ones are found by shrinking."""
-CREDIT = 0.05
-"""What being past the goal counts against being short of it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +24,10 @@ class Minimal:
     """Minimal set: the fewest items that the recommendation hangs on.
 
     Ours. Goal `both`: without the set the item leaves the top k, and the set alone recommends it; goal `necessary`:
-    only the first. A beam search finds a small set; then all sets of each smaller size are tried, as far as `max_calls`
-    reaches. When all smaller sizes were tried in full, no smaller set exists: minimality is proved.
+    only the first. Single items and pairs are measured, larger sets grown by what these predict; then all sets of each
+    smaller size are tried, as far as `max_calls` reaches. When all smaller sizes were tried in full, no smaller set
+    exists: minimality is proved. Where the model adds up what items contribute (capability `additive`), sizes that
+    cannot do it by the sums alone are ruled out without a run.
     """
 
     goal: str = param(
@@ -46,7 +36,7 @@ class Minimal:
         choices=("both", "necessary"),
     )
     max_calls: int = param(
-        2000, "Runs of the recommender for one pair, about; more give more proof", unit="runs", low=10, high=10_000_000
+        4000, "Runs of the recommender for one pair, about; more give more proof", unit="runs", low=10, high=10_000_000
     )
     chunk: int = param(256, "Sets tried in one batch", unit="sets", low=1, high=100_000)
     paper: ClassVar[str] = "ours; compare GECE (2508.03606)"
@@ -70,7 +60,12 @@ class Minimal:
         """
         start = time.perf_counter()
         columns = [np.flatnonzero(history >= 0) for history in world.histories[row].cpu().numpy()]
-        plans = [_Search(self, len(own)).run() for own in columns]
+        least = least_sizes(world, row, target, k, self.goal) if "additive" in world.capabilities else [1] * len(row)
+        searches = [
+            Search(self.goal, len(own), self.max_calls, self.chunk, ruled_out=min(least[p] - 1, len(own)))
+            for p, own in enumerate(columns)
+        ]
+        plans = [search.run() for search in searches]
         answers = run_together(world, row, target, k, columns, plans, progress)
         seconds = (time.perf_counter() - start) / max(1, len(row))
         return [self._finding(answer, own, seconds) for answer, own in zip(answers, columns, strict=True)]
@@ -89,314 +84,44 @@ class Minimal:
         """One Finding per person: the fewest items whose removal replaces `share` of the list."""
         return smallest(world, row, k, share, max_calls=self.max_calls, chunk=self.chunk, progress=progress)
 
-    def _finding(self, answer: dict[str, Any], columns: np.ndarray, seconds: float) -> Finding:
-        found, calls, full = answer["set"], answer["calls"], answer["exhausted"]
-        said = f"{calls:,} sets tried; {seconds:.2f} s"
-        if answer["tied"]:
-            said = "others score the same, so by the strict count it is not in the list: nothing was searched"
-            return Finding(goal=self.goal, calls=calls, seconds=seconds, searched=said)
-        if found is None:
-            scope = f"no set of up to {full} items" if full else "no set"
-            return Finding(goal=self.goal, calls=calls, seconds=seconds, searched=f"{scope} found; {said}")
-        proved = full >= len(found) - 1
-        order = sorted(found, key=lambda j: (-answer["effects"][j], j))
-        smaller = (
-            "there is no smaller set" if proved else f"no set of up to {full} items does it; another, smaller one may"
+    def _finding(self, answer: Answer, columns: np.ndarray, seconds: float) -> Finding:
+        per_item = sorted(
+            zip(columns.tolist(), answer.effects.tolist(), strict=True), key=lambda one: (-one[1], one[0])
         )
+        spent = f"{answer.calls:,} runs; {seconds:.2f} s"
+        if answer.tied:
+            said = "others score the same, so by the strict count it is not in the list: nothing was searched"
+            return Finding(goal=self.goal, calls=answer.calls, seconds=seconds, searched=said)
+        size = len(answer.items or ())
+        proved = bool(size) and answer.exhausted >= size - 1
+        details: dict[str, Any] = {"goal": self.goal, "per_item": per_item}
+        details |= {"tried": answer.tried, "smaller": answer.smaller, "certificate": _certificate(answer)}
+        if size:
+            details["smallest"] = "proved" if proved else "not proved"
+        named = [int(columns[j]) for j in answer.items or ()]
+        chosen = [(c, effect) for c, effect in per_item if c in named]
         return Finding(
-            positions=tuple(int(columns[j]) for j in order),
-            weights=tuple(float(answer["effects"][j]) for j in order),
-            details={"goal": self.goal, "smallest": "proved" if proved else "not proved"},
+            positions=tuple(c for c, _ in chosen),
+            weights=tuple(effect for _, effect in chosen),
+            details=details,
             goal=self.goal,
             proved=proved or None,
-            calls=calls,
+            calls=answer.calls,
             seconds=seconds,
-            searched=f"{smaller}; {said}",
+            searched=f"{details['certificate']}; {spent}",
         )
 
 
-class _Search:
-    """One pair's search. Items are numbered 0..n-1 in the order of the history; a set is a row of Bool[S, n].
-
-    What single items and pairs of items do is measured, and predicts what larger sets do: the margin without a set S is
-    about its margin without S less one item, plus what that item adds alone and with each of the others.
-    """
-
-    def __init__(self, recipe: Minimal, n: int) -> None:
-        self.recipe, self.n, self.calls, self.exhausted, self.budget = recipe, n, 0, 0, recipe.max_calls
-        self.both = recipe.goal == "both"
-        self.singles = np.eye(n, dtype=bool)
-        self.effects, self.margin, self.tied = np.zeros(n), 0.0, False
-
-    def run(self) -> Plan:
-        """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried.
-
-        Single items, pairs; then sets that grow by the most promising items (an upper bound); then smaller ones next to
-        it, and, as far as the runs reach, all sets of each smaller size.
-        """
-        if self.n == 0:
-            return self._answer(None)
-        found = yield from self._singles()
-        if found is None and not self.tied:
-            found = yield from self._pairs()
-        if found is not None or self.tied:
-            return self._answer(found)
-        bound = yield from self._grow()
-        most = self.n if bound is None else int(bound.sum()) - 1
-        found = yield from self._climb(min(most, LONGEST))
-        found = bound if found is None else found
-        if found is not None and found.sum() > LONGEST:
-            found = yield from self._shrink(found)
-        if found is not None:
-            found = yield from self._nearby(found)
-        return self._answer((yield from self._prove(found)))
-
-    def _answer(self, found: np.ndarray | None) -> dict[str, Any]:
-        chosen = None if found is None else [int(j) for j in np.flatnonzero(found)]
-        return {"set": chosen, "effects": self.effects, "calls": self.calls} | {
-            "exhausted": self.exhausted,
-            "tied": self.tied,
-        }
-
-    def _left(self) -> int:
-        return self.budget - self.calls
-
-    # -- what is asked
-
-    def _measure(self, sets: np.ndarray) -> Generator[Ask, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Margins Float[S] without each set, and (for `both`) with it alone."""
-        self.calls += len(sets) * (1 + self.both)
-        reply = yield Ask(np.concatenate([~sets, sets]) if self.both else ~sets)
-        out = reply[: len(sets), 1]
-        return out, reply[len(sets) :, 1] if self.both else np.ones(len(sets), np.float32)
-
-    def _first_good(self, sets: np.ndarray) -> Generator[Ask, np.ndarray, np.ndarray | None]:
-        """The first of the sets that meets the goal, or None; sets alone are run only where the rest holds."""
-        for start in range(0, len(sets), self.recipe.chunk):
-            part = sets[start : start + self.recipe.chunk]
-            self.calls += len(part)
-            out = yield Ask(~part)
-            good = part[out[:, 1] <= 0]
-            if len(good) and self.both:
-                self.calls += len(good)
-                alone = yield Ask(good)
-                good = good[alone[:, 1] > 0]
-            if len(good):
-                return good[0]
-        return None
-
-    # -- the steps
-
-    def _singles(self) -> Plan:
-        """Every single item taken out, and alone; the margin of the whole history."""
-        whole = np.zeros((1, self.n), bool)
-        sets = np.concatenate([whole, self.singles])
-        out, alone = yield from self._measure(sets)
-        self.margin, self.tied = float(out[0]), bool(out[0] <= 0)
-        if self.tied:
-            return None
-        self.effects = np.nan_to_num(out[0] - out[1:])
-        self.out, self.alone = _Out(self.margin, out[1:]), _Alone(alone[1:])
-        self.frontier = self.singles, out[1:], alone[1:]
-        value = _scaled(self.effects) + (_scaled(alone[1:]) if self.both else 0)
-        self.ranking = np.argsort(-value, kind="stable")
-        self.promising = np.argsort(self._lack(*self.frontier[1:]), kind="stable")[:PARTNERS]
-        good = (out[1:] <= 0) & (alone[1:] > 0)
-        self.exhausted = 0 if good.any() else 1
-        return self._best(self.singles[good]) if good.any() else None
-
-    def _pairs(self) -> Plan:
-        """All pairs of items where the runs allow (half of them at most), else those of the most promising items."""
-        cost = 1 + self.both
-        some, allowed = self.n, self._left() // (2 * cost)
-        while math.comb(some, 2) > max(1, allowed) and some > 2:
-            some -= 1
-        if some < 2:
-            return None
-        items = np.sort(np.argsort(self._lack(*self.frontier[1:]), kind="stable")[:some])
-        place = np.array(list(combinations(items, 2)))
-        sets = _sets(place, self.n)
-        out, alone = yield from self._measure(sets)
-        self.out.learn(place, out)
-        self.alone.learn(place, alone)
-        self.frontier = sets, out, alone
-        good = (out <= 0) & (alone > 0)
-        if good.any():
-            return self._best(sets[good])
-        self.exhausted = 2 if some == self.n else 1
-        return None
-
-    def _climb(self, most: int) -> Plan:
-        """Sets that grow by an item at a time, up to `most`: the nearest to the goal, by the most promising items."""
-        sets, out, alone = self.frontier
-        while sets[0].sum() < most:
-            near = np.argsort(self._lack(out, alone), kind="stable")[:WIDTH]
-            states, out, alone = sets[near], out[near], alone[near]
-            grown, predicted = self._grown(states, out, alone)
-            if self._left() < self.budget // 4:
-                return None
-            order = np.argsort(predicted, kind="stable")[:TRIED]
-            sets = grown[order]
-            out, alone = yield from self._measure(sets)
-            good = (out <= 0) & (alone > 0)
-            if good.any():
-                return self._best(sets[good])
-        return None
-
-    def _grown(self, states: np.ndarray, out: np.ndarray, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Every set with one item more, once each, and its predicted distance from the goal."""
-        state, item = np.nonzero(~states)
-        grown = states[state].copy()
-        grown[np.arange(len(item)), item] = True
-        lack = self._lack(self.out.one_more(states, out), self.alone.one_more(states, alone))[state, item]
-        packed = np.packbits(grown, axis=1)
-        _, first = np.unique(packed, axis=0, return_index=True)
-        return grown[first], lack[first]
-
-    def _shrink(self, found: np.ndarray) -> Plan:
-        """Many items fewer at a time: those that are missed least left out, 1, 2, 4, ... of them, while the set is good."""
-        while self._left() > found.sum() * (1 + self.both):
-            inside = np.flatnonzero(found)
-            out, alone = yield from self._measure(self._fewer(found, inside))
-            missed = inside[np.argsort(self._lack(out, alone), kind="stable")]
-            steps = 2 ** np.arange(int(np.log2(len(inside))), -1, -1)
-            less = np.repeat(found[None], len(steps), axis=0)
-            for row, step in zip(less, steps, strict=True):
-                row[missed[:step]] = False
-            better = yield from self._first_good(less)
-            if better is None:
-                return found
-            found = better
-        return found
-
-    def _nearby(self, found: np.ndarray) -> Plan:
-        """One item fewer, again and again: two items of the set exchanged for another, the most promising first."""
-        while self.exhausted + 1 < found.sum() <= LONGEST and self._left() > 0:
-            inside, outside = np.flatnonzero(found), self.promising[~found[self.promising]]
-            less = _without_two(found, inside)
-            exchanged = np.repeat(less, len(outside), axis=0)
-            exchanged[np.arange(len(exchanged)), np.tile(outside, len(less))] = True
-            lack = self._lack(self.out.of(exchanged), self.alone.of(exchanged))
-            tried = exchanged[np.argsort(lack, kind="stable")[:EXCHANGED]]
-            better = yield from self._first_good(np.concatenate([self._fewer(found, inside), tried]))
-            if better is None:
-                break
-            found = better
-        return found
-
-    def _fewer(self, found: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """Bool[m, n]: the set without each one of its m items."""
-        fewer = np.repeat(found[None], len(inside), axis=0)
-        fewer[np.arange(len(inside)), inside] = False
-        return fewer
-
-    def _prove(self, found: np.ndarray | None) -> Plan:
-        """All sets of each size below the set found, as far as the runs reach; the first good one is the answer."""
-        top = self.n if found is None else int(found.sum()) - 1
-        for size in range(self.exhausted + 1, top + 1):
-            if math.comb(self.n, size) > self._left():
-                break
-            sets = _sets(np.array(list(combinations(range(self.n), size))), self.n)
-            lack = self._lack(self.out.of(sets), self.alone.of(sets))
-            better = yield from self._first_good(sets[np.argsort(lack, kind="stable")])
-            if better is not None:
-                return better
-            self.exhausted = size
-        return found
-
-    def _grow(self) -> Plan:
-        """The shortest good one of the sets of the best 2, 3, 4, 5, 6, 7, 8, 10, ... items, or None."""
-        lengths = np.unique(np.minimum(self.n, np.round(2 * 1.2 ** np.arange(40)).astype(int)))
-        masks = np.zeros((len(lengths), self.n), bool)
-        for mask, length in zip(masks, lengths, strict=True):
-            mask[self.ranking[:length]] = True
-        return (yield from self._first_good(masks))
-
-    # -- what is near the goal
-
-    def _lack(self, out: np.ndarray, alone: np.ndarray) -> np.ndarray:
-        """How far sets are from the goal: the two margins in their own units, added; what is reached counts little."""
-        lack = _short(out / (self.margin or 1.0))
-        return lack + _short(-alone / self.alone.unit) if self.both else lack
-
-    def _best(self, good: np.ndarray) -> np.ndarray:
-        """The one of several good sets whose items do most alone."""
-        return good[np.argmax(good @ self.effects)]
-
-
-class _Out:
-    """Margins without sets of items: Float[S], predicted from those without single items and pairs, additively.
-
-    `whole`: of the untouched history; `single` Float[n]: change by each item; `pair` Float[n, n]: by two beyond the sum
-    of both (0 where not measured).
-    """
-
-    def __init__(self, whole: float, singles: np.ndarray) -> None:
-        self.whole, self.single = whole, singles - whole
-        self.pair = np.zeros((len(singles), len(singles)))
-
-    def learn(self, place: np.ndarray, margin: np.ndarray) -> None:
-        """Measured pairs: items Long[m, 2], margins Float[m]."""
-        beyond = margin - self.whole - self.single[place].sum(1)
-        self.pair[place[:, 0], place[:, 1]] = self.pair[place[:, 1], place[:, 0]] = beyond
-
-    def one_more(self, sets: np.ndarray, margin: np.ndarray) -> np.ndarray:
-        """Float[S, n]: margins with one item more than in each set, whose own is known."""
-        return margin[:, None] + self.single + sets @ self.pair
-
-    def of(self, sets: np.ndarray) -> np.ndarray:
-        """Float[S]."""
-        kept = sets.astype(np.float32)
-        return self.whole + kept @ self.single + 0.5 * ((kept @ self.pair) * kept).sum(1)
-
-
-class _Alone:
-    """Margins of sets of items alone: Float[S], predicted as the mean of those of their pairs.
-
-    A mean, since scores of short histories do not add up: models divide by the length of the history or its root.
-    `pair` Float[n, n]: the mean of the two items' own where not measured.
-    """
-
-    def __init__(self, singles: np.ndarray) -> None:
-        self.pair = (singles[:, None] + singles) / 2
-        np.fill_diagonal(self.pair, 0.0)
-        self.unit = float(np.abs(singles).mean()) or 1.0
-
-    def learn(self, place: np.ndarray, margin: np.ndarray) -> None:
-        self.pair[place[:, 0], place[:, 1]] = self.pair[place[:, 1], place[:, 0]] = margin
-
-    def one_more(self, sets: np.ndarray, margin: np.ndarray) -> np.ndarray:
-        size = sets.sum(1, keepdims=True)
-        step = (sets @ self.pair) / size - self.of(sets)[:, None]
-        return margin[:, None] + step * 2 / (size + 1)
-
-    def of(self, sets: np.ndarray) -> np.ndarray:
-        kept = sets.astype(np.float32)
-        size = kept.sum(1)
-        return ((kept @ self.pair) * kept).sum(1) / np.maximum(size * (size - 1), 1)
-
-
-def _sets(place: np.ndarray, n: int) -> np.ndarray:
-    """Bool[S, n]: sets of items given by their numbers Long[S, size]."""
-    sets = np.zeros((len(place), n), bool)
-    np.put_along_axis(sets, place, True, axis=1)
-    return sets
-
-
-def _without_two(found: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Bool[m, n]: a set without each two of its items."""
-    place = np.array(list(combinations(inside, 2)))
-    less = np.repeat(found[None], len(place), axis=0)
-    np.put_along_axis(less, place, False, axis=1)
-    return less
-
-
-def _short(distance: np.ndarray) -> np.ndarray:
-    """What is missing; where nothing is, a little credit for what is over."""
-    return np.where(distance > 0, distance, CREDIT * distance)
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """Values with unit spread, so that two measures can be added."""
-    spread = values.std()
-    return values / spread if spread > 0 else np.zeros_like(values)
+def _certificate(answer: Answer) -> str:
+    """What is known of smaller sets, in words: all of them tried or ruled out, or how many of how many."""
+    tried, smaller = f"{answer.tried:,}", f"{answer.smaller:,}"
+    if answer.items is None:
+        done = answer.exhausted == len(answer.effects)
+        return f"no set does it (all {smaller} tried)" if done else f"no set found: {tried} of {smaller} tried"
+    if answer.exhausted < len(answer.items) - 1:
+        return f"not proved that no smaller set exists: {tried} of {smaller} tried"
+    if len(answer.items) == 1:
+        return "one item: there is no smaller set"
+    if answer.tried < answer.smaller:
+        return f"no smaller set exists ({tried} of {smaller} tried; by the model's sums the others cannot do it)"
+    return f"no smaller set exists (all {smaller} tried)"
