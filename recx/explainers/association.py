@@ -170,7 +170,8 @@ def global_rules(
 
     Columns `item`, `target` (codes) and those of `measures`. Items below the support are in no rule; the counts of the
     rest are a sparse product X^T X, half of it, in blocks of items of at most BLOCK_BYTES. `most`: only so many rules,
-    which also bounds the memory. Two items that nobody has together make no rule, whatever the thresholds.
+    which also bounds the memory; `attrs["passing"]` counts all that pass. Two items that nobody has together make no
+    rule, whatever the thresholds.
     """
     n = people.shape[0]
     single = np.asarray(people.sum(axis=0)).ravel()
@@ -179,6 +180,7 @@ def global_rules(
     rows, count = columns.T.tocsr(), single[kept]
     size = max(1, BLOCK_BYTES // (16 * max(1, len(kept))))
     parts: list[pd.DataFrame] = []
+    passed = 0
     for start in range(0, len(kept), size):
         pairs = (rows[start : start + size] @ columns[:, start:]).tocoo()
         a, b, both = pairs.row + start, pairs.col + start, pairs.data
@@ -187,12 +189,15 @@ def global_rules(
         a, b, both = np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([both, both])
         table = measures(both, count[a], count[b], n)
         good = passing(table, min_support, min_confidence, min_lift)
+        passed += int(good.sum())
         named = {"item": kept[a[good]], "target": kept[b[good]]} | {
             name: values[good] for name, values in table.items()
         }
         parts = [_sorted(pd.concat([*parts, pd.DataFrame(named)]), by, most)] if most else [*parts, pd.DataFrame(named)]
     empty = pd.DataFrame({name: [] for name in ("item", "target", *measures(single[:0], single[:0], 0, 0))})
-    return _sorted(pd.concat(parts) if parts else empty, by, most)
+    found = _sorted(pd.concat(parts) if parts else empty, by, most)
+    found.attrs["passing"] = passed
+    return found
 
 
 def _sorted(rules: pd.DataFrame, by: str, most: int | None) -> pd.DataFrame:

@@ -116,6 +116,7 @@ def test_global_rules_equal_mlxtend(kind: str, mined: Any, monkeypatch: pytest.M
     assert some["lift"].is_monotonic_decreasing
     assert 3 < len(some) < len(found) / 3
     assert global_rules(people, 0.06, 0.3, 1.0, by="lift", most=3).equals(some[:3])
+    assert global_rules(people, 0.06, 0.3, 1.0, most=3).attrs["passing"] == len(some)
     assert global_rules(people, 1.0).empty
 
 

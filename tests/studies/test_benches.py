@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import torch
@@ -22,7 +23,7 @@ from recx.data.interactions import Split
 from recx.data.sources.planted import Planted
 from recx.data.splits.leave_one_out import LeaveOneOut
 from recx.engine import benches
-from recx.studies import _bench_edited, _bench_rank, _bench_train, _peers
+from recx.studies import _bench_edited, _bench_rank, _bench_rules, _bench_train, _peers
 from recx.studies._bench_train import Case, Run, Stopwatch
 
 needs_peers = pytest.mark.skipif(not _peers.here(), reason="no peers in .venv-bench: run `make install-bench`")
@@ -33,7 +34,7 @@ def small_split() -> Split:
 
 
 def test_the_benches_are_found() -> None:
-    assert {"train", "rank", "edited"} <= set(benches.names())
+    assert {"train", "rank", "edited", "rules"} <= set(benches.names())
 
 
 # -- clocks and sums
@@ -193,6 +194,22 @@ def test_the_slow_form_of_edited_histories_gives_the_same_scores() -> None:
     assert found["max_abs_diff"] < 1e-5  # float32 sums of 8 to 12 terms in another order
     assert found["ours_s"] > 0
     assert "40 edited histories" in found["work"]
+
+
+def test_rules_are_those_of_both_miners() -> None:
+    found = _bench_rules.run(get=lambda recipe: small_split().train, dataset="planted", min_support=0.05, rounds=2)
+    assert found["rules"] > 50
+    assert found["max_abs_diff"] < 1e-6  # counts are whole numbers; mlxtend divides supports, we divide counts
+    assert set(found["miners"]) == {"fpgrowth", "apriori"}
+    assert found["baseline_s"] == min(found["miners"].values())
+
+
+def test_a_rule_that_only_one_side_has_fails_the_bench() -> None:
+    measures = {"support": 0.1, "confidence": 0.5, "lift": 2.0, "leverage": 0.05}
+    one, other = ({"item": 1, "target": target} | measures for target in (2, 3))
+    assert _bench_rules.difference(pd.DataFrame([one]), pd.DataFrame([one])) == 0
+    with pytest.raises(RuntimeError, match="not the same rules"):
+        _bench_rules.difference(pd.DataFrame([one]), pd.DataFrame([other]))
 
 
 def test_edits_delete_one_to_twenty_items_of_the_window() -> None:
