@@ -43,5 +43,5 @@ class Optimum:
         from recx.explainers._optimum import smallest_sizes
 
         world, row, target, _ = pairs(self, get)
-        sizes = smallest_sizes(world, row, target, self.k, self.goal, limit=LIMIT)
+        sizes = smallest_sizes(world, row, target, self.k, self.goal, limit=LIMIT, progress=progress)
         return pd.DataFrame({"user": row.cpu(), "target": target.cpu(), "smallest": sizes.cpu()})

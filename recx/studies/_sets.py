@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,8 +54,6 @@ def judged(fit: Fit, system: System, k: int, users: int, seed: int, part: str = 
 
 def optima(fit: Fit, k: int, users: int) -> tuple[Optimum, ...]:
     """The stored chunks of the smallest sizes, for both goals."""
-    if find_spec("recx.explainers._optimum") is None:
-        return ()
     return tuple(Optimum(fit, k, *span, goal) for goal in GOALS for span in chunks(users))
 
 
@@ -71,8 +68,6 @@ def with_optimum(get: Get, table: pd.DataFrame, parts: tuple[Optimum, ...]) -> p
     """The pairs with `smallest`: the size of the smallest set that meets the goal of each answer's explainer."""
     import pandas as pd
 
-    if not parts:
-        return table
     key = ["goal", "user", "target"]
     known = pd.concat([get(part).assign(goal=part.goal) for part in parts])
     return table.merge(known, on=key, how="left", validate="many_to_one")
@@ -165,7 +160,7 @@ def cell(
 def everything(table: pd.DataFrame, k: int) -> list[dict[str, Any]]:
     """All rows of a table of pairs: both conventions, the distance where it is known, and the costs."""
     rows = [row for convention in CONVENTIONS for row in measured(table, k, convention)]
-    return rows + (distances(table, k) if "smallest" in table else []) + costs(table)
+    return rows + distances(table, k) + costs(table)
 
 
 def _harmonic(out: Any, only: Any, n: Any) -> Any:

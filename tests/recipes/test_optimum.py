@@ -16,7 +16,6 @@ from recx.recipes.optimum import Optimum
 from recx.studies._sets import GOALS, with_optimum
 from tests.explainers.conftest import smallest, world_of
 
-pytest.importorskip("recx.explainers._optimum")
 FIT = fit_of("planted", "ease", split="held-out-users")
 K, PEOPLE = 3, 4
 
