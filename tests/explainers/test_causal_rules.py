@@ -379,3 +379,18 @@ def test_paired_effects_cover_the_truth() -> None:
     assert value.mean() == pytest.approx(0.2, abs=0.01)
     assert 0.93 < ((low <= 0.2) & (high >= 0.2)).mean() < 0.98
     assert np.isnan(paired_effect(0, 0, 0)).all()
+
+
+@pytest.mark.gpu
+def test_on_cuda_the_same_items_are_named() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA on this machine")
+    from recx.models.ease import ItemWeights
+
+    world = world_of("ease")
+    there = EditedWorld(ItemWeights(world.scorer.weights.cuda()), world.histories, population=world.population)
+    row, target = pairs_of(world, 3)
+    recipe = CausalRules(perturb="uniform", m=100, m_test=20)
+    here = recipe.explain(world, row, target, 3)
+    on_gpu = recipe.explain(there, row.cuda(), target.cuda(), 3)
+    assert [one.positions for one in here] == [one.positions for one in on_gpu]
