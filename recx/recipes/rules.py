@@ -113,8 +113,8 @@ class RuleGrid:
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
         """One row per setting and person: `setting`, `user`, `item` (the history item of the largest theta, -1: none),
-        `place` (0: none), `back`, `difference` (Eq. 2 over the records of this setting), `changed_positions`,
-        `changed_histories`."""
+        `place` (0: none), `back`, `difference` (Eq. 2 over the records of this setting), `delete` (the recommendation
+        changes when the item is deleted), `changed_positions`, `changed_histories`."""
         import pandas as pd
         import torch
 
@@ -138,7 +138,10 @@ class RuleGrid:
                 "changed_positions": changed.float().mean((1, 2)),
                 "changed_histories": changed.any(2).float().mean(1),
             }
-            known = {"user": row, "item": item, "place": at, "back": column} | {
+            keep = world.histories[row] >= 0
+            keep[torch.arange(len(row)), keep.shape[1] - 1 - column] = False
+            deleted = (item >= 0) & (world.rank(row, keep, target) > 1)
+            known = {"user": row, "item": item, "place": at, "back": column, "delete": deleted} | {
                 key: value[ask.cases.person] for key, value in shares.items()
             }
             frame = pd.DataFrame({key: value.cpu().numpy() for key, value in known.items()})

@@ -41,7 +41,8 @@ class CausalRulesSweeps:
     The first four use the same answers of the recommender; the others ask anew, for GRU4Rec (without it the first
     recommender) only.
 
-    Metrics: `coverage` (k = 1, 2, 3), `verified_share` (Eq. 2, k = 1), `most_recent` (share of causes that are the
+    Metrics: `coverage` (k = 1, 2, 3), `verified_share` (Eq. 2, k = 1), `delete` (the
+    recommendation changes when the cause is deleted), `most_recent` (share of causes that are the
     latest item), `same_cause` (as with the default settings, over the users explained by both), `changed_positions`,
     `changed_histories`, `reconstructed`. Intervals: 95 %, bootstrap over users. The paper's figures have no numbers.
     """
@@ -137,6 +138,7 @@ class CausalRulesSweeps:
         numbers = {f"k={k}": ("coverage", every, (place > 0) & (place <= k)) for k in _causal.KS}
         more = {
             "verified_share": (explained, table["difference"] > 0),
+            "delete": (explained, table["delete"]),
             "most_recent": (explained, table["back"] == 0),
             "same_cause": (explained * known.notna().to_numpy(), table["item"] == known),
             "changed_positions": (every, table["changed_positions"]),
