@@ -34,8 +34,8 @@ class CausalRules:
     What the paper leaves open or what differs, with its effect (studies `causal-rules-table2`, `-sweeps`):
     * Eq. 1 is fitted to what was recommended only, so its likelihood has no maximum: theta grows for ever, roughly with
       the logarithm of the steps. It stops after `steps` steps of size `lr` on the mean log-likelihood, and that decides
-      what is named. After one step theta is a count weighted by the decay, and the latest item nearly always wins; later
-      items that stand in fewer records catch up. ML-100K, 60 users: the cause is the latest item for 98, 87, 67 % after
+      what is named. After one step theta is a count weighted by the decay, and the latest item nearly always wins; with
+      more steps older items catch up. ML-100K, 60 users: the cause is the latest item for 98, 87, 67 % after
       1, 100, 1,000 steps (GRU4Rec), 97, 73, 48 % (Caser); 20 and 30 % of the causes after 1,000 steps are others than
       after 100. Coverage and Eq. 2 hardly move (97 to 100 %), so neither of the paper's numbers tells the difference.
     * A record with another output never touches theta(., Y), so each (person, Y) is a problem of its own; all are
