@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NEARER = 0.01
+"""The support over the latest five at which coverage comes near the paper's on ML-100K."""
+
+
 @dataclass(frozen=True)
 class CausalRulesTable2:
     """Causal rules Table 2: for how many recommendations there is a rule, causal or association.
@@ -29,8 +33,10 @@ class CausalRulesTable2:
     Association rules: a rule from one of the five items to the recommended one must reach 0.1 (ML-100K) or 0.01 (Amazon
     Office) by one measure. Transactions are all events before the target and the recommended item (settings `support`,
     `confidence`, `lift`) or only the five shown and the recommended item (`..., latest five`): the paper does not say
-    which, nor when a rule "explains" a recommendation. `all three`: every threshold at once, as apriori runs with all
-    of them. Intervals: 95 %, bootstrap over users. `p` of the difference between recommenders: exact McNemar test on
+    which, nor when a rule "explains" a recommendation. `all three`: every threshold at once. No reading gives the
+    paper's 14.3, 7.4 and 8.8 %: all events reach a support of 0.1 for 81, 71 and 76 % of the users (FPMC, GRU4Rec,
+    Caser), the latest five for nobody; confidence or lift alone pass for everybody, since a person's own transaction
+    makes a rule. A support of 0.01 over the latest five comes nearest (10, 19, 10 %; a row of its own). Intervals: 95 %, bootstrap over users. `p` of the difference between recommenders: exact McNemar test on
     the same users (the paper's p < 0.01 names no test).
 
     Deviations: Amazon Office has 654 users here, not 573 (data source `amazon-office`). BPR item vectors are stretched
@@ -85,6 +91,9 @@ class CausalRulesTable2:
                 found["association", by + suffix] = _causal.global_rule(table, by + suffix, threshold)
             least = table[[by + suffix for by in _causal.FILTERS]].min(axis=1)
             found["association", "all three" + suffix] = _causal.first(table, least, least >= threshold)
+        if threshold > NEARER:
+            by = "support" + _causal.LATEST
+            found["association", f"support {NEARER}{_causal.LATEST}"] = _causal.global_rule(table, by, NEARER)
         found["random-item", "always answers"] = _causal.first(table, -table["back"], table["back"] >= 0)
         return found
 
