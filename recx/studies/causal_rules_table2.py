@@ -36,8 +36,10 @@ class CausalRulesTable2:
     which, nor when a rule "explains" a recommendation. `all three`: every threshold at once. No reading gives the
     paper's 14.3, 7.4 and 8.8 %: all events reach a support of 0.1 for 81, 71 and 76 % of the users (FPMC, GRU4Rec,
     Caser), the latest five for nobody; confidence or lift alone pass for everybody, since a person's own transaction
-    makes a rule. A support of 0.01 over the latest five comes nearest (10, 19, 10 %; a row of its own). Intervals: 95 %, bootstrap over users. `p` of the difference between recommenders: exact McNemar test on
-    the same users (the paper's p < 0.01 names no test).
+    makes a rule. A support of 0.01 over the latest five comes nearest (10, 19, 10 %; a row of its own).
+
+    Intervals: 95 %, bootstrap over users. `p` of the difference between recommenders: exact McNemar test on the same
+    users (the paper's p < 0.01 names no test).
 
     Deviations: Amazon Office has 654 users here, not 573 (data source `amazon-office`). BPR item vectors are stretched
     to equal length, and the other choices that the paper leaves open, are in the explainer `causal-rules`.
