@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -168,39 +169,54 @@ def global_rules(
 ) -> pd.DataFrame:
     """All rules j -> i of transactions (0/1 [n, n_items]) that pass the thresholds, the largest `by` first.
 
-    Columns `item`, `target` (codes) and those of `measures`. Items below the support are in no rule; the counts of the
-    rest are a sparse product X^T X, half of it, in blocks of items of at most BLOCK_BYTES. `most`: only so many rules,
-    which also bounds the memory; `attrs["passing"]` counts all that pass. Two items that nobody has together make no
-    rule, whatever the thresholds.
+    Columns `item`, `target` (codes) and those of `measures`. Items below the support are in no rule; pairs of the rest
+    are counted in blocks of items, 64 people at a time, or by a sparse product where the bits exceed BLOCK_BYTES.
+    `most`: only so many rules, which also bounds the memory; `attrs["passing"]` counts all that pass. Two items that
+    nobody has together make no rule, whatever the thresholds.
     """
-    n = people.shape[0]
-    single = np.asarray(people.sum(axis=0)).ravel()
-    kept = np.flatnonzero((single > 0) & (single / max(n, 1) >= min_support))
-    columns = people.tocsc()[:, kept]
-    rows, count = columns.T.tocsr(), single[kept]
-    size = max(1, BLOCK_BYTES // (16 * max(1, len(kept))))
-    parts: list[pd.DataFrame] = []
-    passed = 0
-    for start in range(0, len(kept), size):
-        pairs = (rows[start : start + size] @ columns[:, start:]).tocoo()
-        a, b, both = pairs.row + start, pairs.col + start, pairs.data
-        some = (a < b) & (both / max(n, 1) >= min_support)
-        a, b, both = a[some], b[some], both[some]
-        a, b, both = np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([both, both])
+    n, single = people.shape[0], np.asarray(people.sum(axis=0)).ravel()
+    least = _least(min_support, n)
+    kept = np.flatnonzero(single >= least)
+    count, passed = single[kept], 0
+    parts = [{"item": kept[:0], "target": kept[:0]} | measures(count[:0], count[:0], count[:0], n)]
+    for start, both in _pair_blocks(people.tocsc()[:, kept]):
+        both[np.arange(len(both)), start + np.arange(len(both))] = 0
+        a, b = np.nonzero(both >= least)
+        both, a = both[a, b], a + start
         table = measures(both, count[a], count[b], n)
         good = passing(table, min_support, min_confidence, min_lift)
         passed += int(good.sum())
-        named = {"item": kept[a[good]], "target": kept[b[good]]} | {
-            name: values[good] for name, values in table.items()
-        }
-        parts = [_sorted(pd.concat([*parts, pd.DataFrame(named)]), by, most)] if most else [*parts, pd.DataFrame(named)]
-    empty = pd.DataFrame({name: [] for name in ("item", "target", *measures(single[:0], single[:0], 0, 0))})
-    found = _sorted(pd.concat(parts) if parts else empty, by, most)
+        named = {"item": kept[a], "target": kept[b]} | table
+        parts.append(named if good.all() else {name: values[good] for name, values in named.items()})
+        if most is not None:
+            parts = [_sorted(parts, by, most)]
+    found = pd.DataFrame(_sorted(parts, by, most), copy=False)
     found.attrs["passing"] = passed
     return found
 
 
-def _sorted(rules: pd.DataFrame, by: str, most: int | None) -> pd.DataFrame:
-    """The rules in a stable order: by the measure, then by their items."""
-    order = np.lexsort((rules["target"], rules["item"], -rules[by].to_numpy()))
-    return rules.iloc[order[:most]].reset_index(drop=True)
+def _pair_blocks(columns: sparse.csc_array) -> Iterator[tuple[int, np.ndarray]]:
+    """Counts [B, N] of the pairs of items start, start + 1, ... with all N items of a 0/1 table [n, N]."""
+    n, width = columns.shape
+    size = max(1, BLOCK_BYTES // (32 * max(1, width)))
+    if n * width // 8 <= BLOCK_BYTES:
+        from recx.explainers import _bits
+
+        bits = _bits.packed(columns.tocsr())
+        for start in range(0, width, size):
+            yield start, _bits.counts(bits[start : start + size], bits)
+        return
+    rows = columns.T.tocsr()
+    for start in range(0, width, size):
+        yield start, (rows[start : start + size] @ columns).toarray()
+
+
+def _least(share: float, n: int) -> int:
+    """The smallest positive count that is at least this share of n."""
+    return next(c for c in range(max(1, int(share * n) - 1), n + 3) if c >= share * n or c / max(n, 1) >= share)
+
+
+def _sorted(parts: list[dict[str, np.ndarray]], by: str, most: int | None) -> dict[str, np.ndarray]:
+    """Tables as one, the largest `by` first; equal ones keep their order, which is that of their items."""
+    order = np.argsort(-np.concatenate([part[by] for part in parts]), kind="stable")[:most]
+    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
