@@ -57,9 +57,7 @@ def test_scores_rank_and_top_k_equal_a_plain_loop() -> None:
 
 
 @pytest.mark.parametrize("convention", ["app", "as-published"])
-def test_margins_of_many_targets_are_those_of_one_at_a_time(
-    convention: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_margins_of_many_targets_are_those_of_one_at_a_time(convention: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with ties, with a list as long as the catalogue, and in blocks of two."""
     world = random_world()
     world.scorer.weights[:] = (2 * world.scorer.weights).round()  # whole numbers: equal sums are equal
