@@ -264,3 +264,13 @@ def test_a_full_evaluation_of_ml_1m_stays_below_two_gigabytes() -> None:
     found = _bench_rank._peak("ml-1m", "sasrec")
     assert found["users"] > 6000
     assert 200 < found["peak_mb"] < _bench_rank.MOST_MB  # torch alone is 200 MB: less would be no measurement
+
+
+@pytest.mark.data("ml-100k")
+def test_bench_minimal_compares_the_same_search_and_a_better_answer() -> None:
+    from recx.studies import _bench_minimal
+
+    told = _bench_minimal.run(users=4, slow_pairs=1, steps=100, slow_steps=10, max_calls=100, settings={"epochs": 8})
+    assert told["ratio"] == pytest.approx(told["baseline_s"] / told["ours_s"], rel=0.2)
+    assert told["f_ns"] >= told["lcer_f_ns"]
+    assert told["max_abs_diff"] < 1e-4
