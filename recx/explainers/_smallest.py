@@ -56,7 +56,7 @@ class Search:
         self.both, self.exhausted, self.ruled_out = goal == "both", ruled_out, ruled_out
         self.tried: list[np.ndarray] = []
         self.singles = np.eye(n, dtype=bool)
-        self.effects, self.margin, self.tied = np.zeros(n), 0.0, False
+        self.effects, self.margin, self.tied, self.gone = np.zeros(n), 0.0, False, np.zeros(0, bool)
 
     def run(self) -> Plan:
         """The smallest set found: `{set, effects, calls, exhausted}`; `exhausted`: all sets up to this size tried.
@@ -98,12 +98,16 @@ class Search:
     # -- what is asked
 
     def _measure(self, sets: np.ndarray) -> Generator[Ask, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Margins Float[S] without each set and (for `both`) with it alone; which sets meet the goal."""
+        """Margins Float[S] without each set and (for `both`) with it alone; which sets meet the goal.
+
+        `gone` Bool[S], for the latest sets: is the target out of the list without them.
+        """
         self.calls += len(sets) * (1 + self.both)
         self.tried.append(sets)
         reply = yield Ask(np.concatenate([~sets, sets]) if self.both else ~sets)
         out, alone = reply[: len(sets)], reply[len(sets) :] if self.both else np.ones((len(sets), 2))
-        return out[:, 1], alone[:, 1], (out[:, 0] == 0) & (alone[:, 0] > 0)
+        self.gone = out[:, 0] == 0
+        return out[:, 1], alone[:, 1], self.gone & (alone[:, 0] > 0)
 
     def _first_good(self, sets: np.ndarray) -> Generator[Ask, np.ndarray, np.ndarray | None]:
         """The first of the sets that meets the goal, or None; sets alone are run only where the rest holds."""
@@ -129,7 +133,7 @@ class Search:
         sets = np.concatenate([whole, self.singles])
         out, alone, good = yield from self._measure(sets)
         self.tried = [self.singles]
-        self.margin, self.tied, good = float(out[0]), bool(good[0]), good[1:]
+        self.margin, self.tied, good = float(out[0]), bool(self.gone[0]), good[1:]
         if self.tied:
             return None
         self.effects = np.nan_to_num(out[0] - out[1:])

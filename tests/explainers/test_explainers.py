@@ -14,7 +14,8 @@ from recx.explainers.association import Association, global_rules, transactions
 from recx.explainers.lcer import Lcer
 from recx.explainers.leave_one_out import LeaveOneOut
 from recx.explainers.minimal import Minimal
-from tests.explainers.conftest import columns_of, does, pairs_of, smallest, world_of
+from recx.models.ease import ItemWeights
+from tests.explainers.conftest import columns_of, does, pairs_of, plain_rank, smallest, world_of
 
 
 @pytest.mark.parametrize("goal", ["both", "necessary"])
@@ -32,6 +33,22 @@ def test_minimal_finds_the_smallest_set_of_all(goal: str, kind: str, seed: int) 
             assert finding.details["smallest"] == "proved"
         else:
             assert "no set" in finding.searched
+
+
+@pytest.mark.parametrize("goal", ["both", "necessary"])
+def test_minimal_searches_nothing_for_a_target_tied_out_of_the_list(goal: str) -> None:
+    """Rounded weights: many equal scores, some in the last place of a list. The tie is counted by a loop."""
+    world, k = world_of("ease", 1, n_items=20, length=6), 3
+    world.scorer = ItemWeights(torch.round(world.scorer.weights))
+    row, target = pairs_of(world, k)
+    findings = Minimal(goal=goal).explain(world, row, target, k)
+    tied = [
+        plain_rank(world, int(r), set(columns_of(world, int(r))), int(t)) > k for r, t in zip(row, target, strict=True)
+    ]
+    assert 0 < sum(tied) < len(tied)
+    for finding, is_tied in zip(findings, tied, strict=True):
+        assert ("others score the same" in finding.searched) == is_tied
+        assert not (is_tied and finding.positions)
 
 
 def test_minimal_under_a_small_budget_says_that_nothing_is_proved() -> None:
@@ -186,7 +203,6 @@ def test_lcer_by_importance_names_items_above_one_half() -> None:
 def test_lcer_on_cuda_gives_the_same_sets() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA on this machine")
-    from recx.models.ease import ItemWeights
     from recx.worlds.edited import EditedWorld
 
     world = world_of("ease")
