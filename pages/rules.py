@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import frame, rule_scores, rules, state
+from recx.ui import frame, rule_cases, rule_scores, rules, state
 from recx.ui.copy import copy_link
 from recx.ui.opened import choose_target, open_case, open_person
 
 LABELS = {
     "item": ":material/person_search: One recommendation",
     "many": ":material/scoreboard: Over many users",
+    "cases": ":material/compare_arrows: Two causes",
 }
 
 
@@ -31,6 +32,8 @@ def main() -> None:
     match state.view().rules:
         case "many":
             rule_scores.many()
+        case "cases":
+            rule_cases.cases()
         case _:
             one()
     state.write_link(frame.forms())

@@ -68,6 +68,6 @@ def read(study: str | None = None) -> list[dict[str, Any]]:
 
 
 def records(frame: Any) -> list[dict[str, Any]]:
-    """A table as plain rows, None where a cell is missing."""
+    """A table as plain rows, None where a cell is missing; arrays as lists."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{key: value.item() if hasattr(value, "item") else value for key, value in row.items()} for row in rows]
+    return [{key: value.tolist() if hasattr(value, "tolist") else value for key, value in row.items()} for row in rows]

@@ -213,6 +213,42 @@ def perturbed(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def pair(row: Mapping[str, Any]) -> str:
+    """Two people with the same recommendation and association rule, each with the cause of its own.
+
+    `row`: user_a, user_b, target_title, shared_title, confidence, lift, and for each side cause_..._title,
+    confirmed_..., shared_confirmed_..., history_... (titles, oldest first).
+    """
+    head = (
+        f'<p class="sentence">Recommended to both: <b>{html(row["target_title"])}</b>. Association rule for both: '
+        f"{html(row['shared_title'])} → {html(row['target_title'])} "
+        f'<span class="dim">(confidence {100 * row["confidence"]:.0f} %, lift {number(row["lift"], 3)})</span></p>'
+    )
+    sides = "".join(_side(row, side) for side in ("a", "b"))
+    return f'<div class="rx">{head}<div class="rx-pair">{sides}</div></div>'
+
+
+def _side(row: Mapping[str, Any], side: str) -> str:
+    cause, shared = row[f"cause_{side}_title"], row["shared_title"]
+    lines = []
+    for title in row[f"history_{side}"]:
+        tags = '<span class="tag accent">cause</span> ' if title == cause else ""
+        tags += '<span class="tag na">association rule</span>' if title == shared else ""
+        lines.append(f'<li><span class="title">{html(title)}</span><span>{tags}</span></li>')
+    words = (
+        ("yes", "✓ Without the cause the recommendation changes.")
+        if row[f"confirmed_{side}"]
+        else ("no", "✗ Without the cause the recommendation stays.")
+    )
+    about = "changes" if row[f"shared_confirmed_{side}"] else "stays"
+    kind, said = words
+    return (
+        f'<div class="rx-card"><h4>User {html(row[f"user_{side}"])}</h4><div class="verdict {kind}">{said}</div>'
+        f'<ul class="items">{"".join(lines)}</ul>'
+        f'<div class="foot">Without the item of the association rule it {about}.</div></div>'
+    )
+
+
 def kinds(table: Mapping[str, tuple[str, str, str]]) -> str:
     """The tags of rules and what they mean."""
     parts = "".join(

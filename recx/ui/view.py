@@ -20,6 +20,8 @@ RULES_PARTS = ("item", "many", "cases")
 """What the page of rules shows."""
 REPLACE = ("one", "half", "all")
 """How much of a list shall be others."""
+CASES = ("all", "alike", "unlike", "long", "untrue")
+"""Which of the stored cases are shown."""
 RULE_WHO = ("all users", "equal coverage")
 """On whom ways of naming a cause are compared: everybody, or those whom association rules explain."""
 CONVENTIONS = ("app", "as-published")
@@ -48,8 +50,9 @@ class View:
     `part`: of the page of models; `board`, `board_setting`: data set and setting of the leaderboard, empty for the
     first; `other`: the model beside the chosen one. `sets`, `rules`: parts of the pages of counterfactual sets and of
     rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first;
-    `replace`: how much of the list shall be others when it is explained as a whole. `rule_...`: which of the stored
-    tables of rules: data set and recommender (empty for the first), users, swept setting.
+    `replace`: how much of the list shall be others when it is explained as a whole. `found`,
+    `found_by`: which stored cases, of which explainer. `rule_...`: which of the stored tables of rules: data set and
+    recommender (empty for the first), users, swept setting.
     """
 
     dataset: str = "planted"
@@ -81,6 +84,8 @@ class View:
     scores_setting: str = ""
     convention: str = "app"
     replace: str = "half"
+    found: str = "all"
+    found_by: str = ""
     rule_data: str = ""
     rule_model: str = ""
     rule_who: str = "all users"
@@ -206,6 +211,8 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         scores_setting=one.get("scores_setting", ""),
         convention=_among("convention", one.get("convention", base.convention), CONVENTIONS),
         replace=_among("share of the list", one.get("replace", base.replace), REPLACE),
+        found=_among("kind of case", one.get("found", base.found), CASES),
+        found_by=one.get("found_by", ""),
         rule_data=one.get("rule_data", ""),
         rule_model=one.get("rule_model", ""),
         rule_who=_among("users", one.get("rule_who", base.rule_who), RULE_WHO),

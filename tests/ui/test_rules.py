@@ -10,7 +10,7 @@ import pytest
 
 from recx.core import paths
 from recx.studies._rows import COLUMNS
-from recx.ui import cards, rule_scores, rules
+from recx.ui import cards, rule_cases, rule_scores, rules
 from tests.ui.test_pages import QUICK, clean, home, html, page_of, said  # noqa: F401
 
 
@@ -228,3 +228,43 @@ def test_a_sweep_has_its_values_in_the_order_of_numbers() -> None:
     found = rule_scores.over([row | {"param_value": value} for value in ("1000", "50", "raw")], "m")
     assert [point["value"] for point in found["coverage, k = 1"]] == ["50", "1000", "raw"]
     assert rule_scores.over([row | {"param_value": "1"}], "gamma") == {}
+
+
+# -- two people, two causes
+
+
+def a_pair(**more: Any) -> dict[str, Any]:
+    own = {"user_a": "u001", "user_b": "u002", "target": "i9", "target_title": "Goal", "confidence": 0.6, "lift": 1.5}
+    own |= {"shared": "i1", "shared_title": "Both", "cause_a_title": "<b>A</b>", "cause_b_title": "B"}
+    own |= {"confirmed_a": True, "confirmed_b": False, "shared_confirmed_a": False, "shared_confirmed_b": True}
+    return own | {"history_a": "<b>A</b> ; Both", "history_b": "Both ; B ; C"} | more
+
+
+def test_a_pair_shows_both_histories_with_the_causes_and_what_the_check_says() -> None:
+    row = a_pair()
+    page = cards.pair(row | {side: rule_cases.titles(row[side]) for side in ("history_a", "history_b")})
+    assert page.count(">association rule<") == 2
+    assert page.count(">cause<") == 2
+    assert "<b>A</b>" not in page
+    assert "✓ Without the cause the recommendation changes." in page
+    assert "✗ Without the cause the recommendation stays." in page
+    assert "60 %" in page
+    assert rule_cases.checked(row) == "one holds"
+    assert rule_cases.titles(["x", "y"]) == ["x", "y"]
+
+
+def test_stored_pairs_are_shown_and_ones_own_can_be_looked_for(results: Path) -> None:
+    head = {"dataset": "ml-100k", "recommender": "fpmc", "metric": "case", "seed": 0}
+    pd.DataFrame([head | a_pair()]).to_parquet(results / "causal-rules-cases-ml-100k.parquet")
+    test = page_of("rules", rules="cases", model="ease", explainer_settings=QUICK)
+    assert test.dataframe[0].value["checked"].tolist() == ["one holds"]
+    assert "Recommended to both" in html(test)
+    next(button for button in test.button if "Look for pairs" in button.label).click()
+    clean(test.run())
+    assert len(test.dataframe) == 2 or "no such pair" in said(test.info)
+
+
+def test_without_stored_pairs_the_page_says_so(results: Path) -> None:
+    test = page_of("rules", rules="cases")
+    assert "No pairs are stored" in said(test.caption)
+    assert any("Look for pairs" in button.label for button in test.button)

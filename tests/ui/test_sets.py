@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from recx.core import paths
 from recx.studies._rows import COLUMNS
-from recx.ui import explainers, scores, sets
+from recx.ui import explainers, found, scores, sets
 from recx.ui import listed as sets_list
 from recx.ui.view import View
 from tests.ui.test_pages import app, clean, home, html, page_of, said  # noqa: F401
@@ -38,8 +39,8 @@ def test_the_size_of_a_set_is_told_with_the_strength_of_its_proof(named: int, sm
 
 
 def test_explainers_stand_in_groups_and_an_unknown_one_under_more() -> None:
-    found = explainers.grouped(["association", "lcer", "minimal", "mine"])
-    assert found == {"Counterfactual sets": ["minimal", "lcer"], "Rules": ["association"], "More": ["mine"]}
+    groups = explainers.grouped(["association", "lcer", "minimal", "mine"])
+    assert groups == {"Counterfactual sets": ["minimal", "lcer"], "Rules": ["association"], "More": ["mine"]}
 
 
 def test_the_page_shows_each_explainer_its_size_and_the_bars() -> None:
@@ -163,8 +164,8 @@ def test_the_curve_over_lambda_takes_its_points_from_the_sweep() -> None:
         head | {"param_value": lam, "metric": metric, "measured": value, "ci_low": 1.0, "ci_high": 2.0}
         for lam, metric, value in (("0.1", "length", 3.0), ("0.1", "f_ns", 60.0), ("1", "length", 1.0))
     ]
-    found = scores.sweep([{"rows": rows}], "d", "top-5", "app", "lambda")
-    assert found == [{"value": 0.1, "length": 3.0, "f_ns": 60.0, "f_ns_low": 1.0, "f_ns_high": 2.0}]
+    curve = scores.sweep([{"rows": rows}], "d", "top-5", "app", "lambda")
+    assert curve == [{"value": 0.1, "length": 3.0, "f_ns": 60.0, "f_ns_low": 1.0, "f_ns_high": 2.0}]
     assert scores.sweep([{"rows": rows}], "d", "top-5", "as-published", "lambda") == []
     assert scores.sweep([{"rows": rows}], "d", "top-5", "app", "alpha") == []
 
@@ -174,3 +175,76 @@ def test_the_part_of_the_page_is_part_of_the_link() -> None:
     clean(test.switch_page("pages/sets.py").run())
     assert "many" in test.query_params["sets"]
     assert View(sets="many") == test.session_state["view"]
+
+
+# -- finding cases
+
+
+def a_case(**more: Any) -> dict[str, Any]:
+    own = {"dataset": "planted", "system": "lcer", "explainer": "lcer", "recommender": "ease", "setting": "top-5"}
+    own |= {"user": "u005", "target": "i043", "target_title": "Vacation", "target_genres": "Comedy|Drama", "note": ""}
+    own |= {"items": "i1 ; i2", "titles": "One ; Two", "genres": "Comedy ; Drama|War", "overlap": 0.5, "length": 2}
+    return own | {"overlap_random": 0.2, "necessary": True, "sufficient": False, "metric": "case", "seed": 0} | more
+
+
+CASES = [
+    a_case(),
+    a_case(user="u2", overlap=0.9, necessary=False),
+    a_case(user="u3", overlap=None, length=0, titles="", genres="", necessary=False, note="lcer finds none"),
+    a_case(user="u4", system="minimal", explainer="minimal"),
+]
+
+
+def test_cases_are_chosen_by_what_is_worth_a_look() -> None:
+    own = CASES[:3]
+    chosen = {which: [row["user"] for row in found.select(own, which)] for which in found.LABELS}
+    assert chosen == {
+        "all": ["u005", "u2", "u3"],
+        "alike": ["u2", "u005"],
+        "unlike": ["u005", "u2"],
+        "long": ["u3"],
+        "untrue": ["u2"],
+    }
+    assert [found.verdict(row) for row in own] == ["needed", "not needed", "none found"]
+    line = found.as_line(own[0])
+    assert (line["titles"], line["genres"], line["target_genres"]) == (
+        ["One", "Two"],
+        ["Comedy", "Drama, War"],
+        "Comedy, Drama",
+    )
+    assert found.as_line(own[2])["titles"] == []
+
+
+def test_the_case_finder_shows_titles_and_says_when_there_is_nothing(results: Path) -> None:
+    pd.DataFrame(CASES).to_parquet(results / "lcer-cases-planted.parquet")
+    test = page_of("sets", sets="cases")
+    table = test.dataframe[0].value
+    assert table["target_title"].tolist() == ["Vacation"] * 3
+    assert "3 cases of EASE" in said(test.caption)
+    next(one for one in test.button_group if one.label == "Show").set_value("long")
+    clean(test.run())
+    assert test.dataframe[0].value["note"].tolist() == ["lcer finds none"]
+    assert "long" in test.query_params["found"]
+    next(one for one in test.button_group if one.label == "Explainer").set_value("minimal")
+    clean(test.run())
+    assert "No stored case is of this kind" in said(test.info)
+    assert "'kaffes'" in said(page_of("sets", sets="cases", found_by="kaffes").error)
+
+
+def test_without_stored_cases_the_page_says_how_to_get_them(results: Path) -> None:
+    assert "python -m recx study lcer-cases" in page_of("sets", sets="cases").code[0].value
+
+
+def test_opening_a_case_shows_that_recommendation_of_that_person_with_its_explainer() -> None:
+    script = f"""
+from recx.ui import found, state
+from recx.ui.view import View
+import streamlit as st
+st.session_state.setdefault("view", View(dataset="ml-100k", model="multvae", user="9", off=("3",), sets="cases"))
+found.open_case({CASES[3] | {"user": "u005"}!r})
+"""
+    test = clean(AppTest.from_string(script, default_timeout=60).run())
+    view = test.session_state["view"]
+    assert (view.dataset, view.model, view.split, view.k, view.sets) == ("planted", "ease", "held-out-users", 5, "item")
+    assert (view.user, view.target, view.explainers[0], view.off) == ("u005", "i043", "minimal", ())
+    assert len(set(view.explainers)) == len(view.explainers)
