@@ -118,6 +118,8 @@ QUICK: dict[str, Any] = {
     "steps": 60,
     "max_calls": 300,
     "samples": 64,
+    "people": 8,
+    "tries": 1,
     "hidden": 32,
     "epochs": 20,
     "m": 100,

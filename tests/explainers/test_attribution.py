@@ -5,23 +5,31 @@ from __future__ import annotations
 import math
 import time
 from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import Ridge
 
 from recx.core import registry
+from recx.data.interactions import Interactions
 from recx.explainers._explanation import Finding
+from recx.explainers._learnt import load, save
 from recx.explainers._ranked import TIED, ranked
 from recx.explainers.integrated_gradients import IntegratedGradients
 from recx.explainers.knn import Knn
 from recx.explainers.leave_one_out import LeaveOneOut
 from recx.explainers.lime import Lime
+from recx.explainers.lxr import TRIED, Lxr
 from recx.explainers.random import Random, lots
 from recx.explainers.shap import Shap
-from tests.explainers.conftest import columns_of, pairs_of, plain_rank, world_of
+from recx.models.ease import ItemWeights
+from recx.worlds.edited import EditedWorld
+from tests.explainers.conftest import columns_of, made, pairs_of, plain_rank, world_of
 
 VALUES = {"attention", "integrated-gradients", "knn", "lime", "lxr", "random", "shap"}
 
@@ -105,7 +113,7 @@ def test_every_history_item_has_its_value(name: str, length: int) -> None:
     world, k = world_of("sasrec", length=7), 3
     world.histories[:, : 7 - length] = -1
     row, target = pairs_of(world, k)
-    findings = registry.load("explainers", name)().explain(world, row, target, k, seed=0)
+    findings = made(name).explain(world, row, target, k, seed=0)
     for p, finding in enumerate(findings):
         values = [value for _, value in finding.details["per_item"]]
         assert sorted(c for c, _ in finding.details["per_item"]) == columns_of(world, int(row[p]))
@@ -354,3 +362,48 @@ def maps_by_hand(weight: dict[str, np.ndarray], items: list[int], blocks: int, h
         x = out
         maps.append(looks)
     return maps
+
+
+# -- lxr
+
+
+def test_lxr_finds_the_items_that_were_planted() -> None:
+    """Item j's twin is j + 20: having one is what recommends the other; nothing else weighs much."""
+    n, random = 40, np.random.default_rng(0)
+    weights = torch.tensor(random.normal(0, 0.05, (n, n)).astype(np.float32))
+    weights[torch.arange(20), torch.arange(20) + 20] = 3.0
+    rows = [random.permutation(20)[:6] for _ in range(400)]
+    train = interactions(rows, n)
+    scorer = ItemWeights(weights)
+    recipe = Lxr(steps=200, tries=2)
+    learnt = recipe.learn(SimpleNamespace(train=train), scorer)
+    assert [one["weights"] for one in learnt.report["tries"]] == [list(one) for one in TRIED[:2]]
+    world = EditedWorld(scorer, torch.tensor([random.permutation(20)[:6] for _ in range(50)]), population=train)
+    row = torch.arange(50)
+    target = world.top_k(row, None, 1)[0][:, 0]
+    findings = recipe.explain(world, row, target, 1, get=lambda: learnt)
+    twin = [
+        int(world.histories[r, f.details["per_item"][0][0]]) + 20 == int(t)
+        for r, f, t in zip(row, findings, target, strict=True)
+    ]
+    assert np.mean(twin) > 0.7, "one of six by chance"
+    assert all(0 <= value <= 1 for finding in findings for _, value in finding.details["per_item"])
+
+
+def test_lxr_is_stored_and_read_back(tmp_path: Path) -> None:
+    world = world_of("ease")
+    recipe = Lxr(hidden=8, steps=3, people=4)
+    learnt = recipe.learn(SimpleNamespace(train=world.population), world.scorer)
+    save(learnt, tmp_path)
+    row, target = pairs_of(world, 3)
+    again = recipe.explain(world, row, target, 3, get=lambda: load(tmp_path, "cpu"))
+    for a, b in zip(recipe.explain(world, row, target, 3, get=lambda: learnt), again, strict=True):
+        assert a.details == b.details
+    assert load(tmp_path, "cpu").report["tries"] == learnt.report["tries"]
+
+
+def interactions(rows: list[np.ndarray], n_items: int) -> Interactions:
+    user = np.repeat(np.arange(len(rows)), [len(one) for one in rows]).astype(np.int32)
+    users = pd.DataFrame({"id": [str(u) for u in range(len(rows))]})
+    items = pd.DataFrame({"id": [str(i) for i in range(n_items)], "title": [f"Item {i}" for i in range(n_items)]})
+    return Interactions("made", user, np.concatenate(rows).astype(np.int32), users, items)
