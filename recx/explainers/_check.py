@@ -132,8 +132,13 @@ class ListVerdict:
     minimal: str | None = None
 
 
-def check_list(world: EditedWorld, row: torch.Tensor, k: int, share: str, findings: list[Finding]) -> list[ListVerdict]:
-    """One verdict per person of `row` Long[P]: the lists with all items, without the named ones, with only them."""
+def check_list(
+    world: EditedWorld, row: torch.Tensor, k: int, share: str, findings: list[Finding], *, minimal: bool = True
+) -> list[ListVerdict]:
+    """One verdict per person of `row` Long[P]: the lists with all items, without the named ones, with only them.
+
+    `minimal`: whether parts of the sets are tried, too.
+    """
     lists = Lists.of(world, row, k, share)
     full = world.histories[row] >= 0
     named = named_mask(full, findings)
@@ -142,7 +147,7 @@ def check_list(world: EditedWorld, row: torch.Tensor, k: int, share: str, findin
     only, _ = world.replaced(row, full & named, lists.items, lists.need)
     plain, ranked = pn_s(before, after), pn_r(before, after)
     came, left = newcomers(before, after), newcomers(after, before)
-    minimal = _minimal_lists(world, row, lists, findings, left.sum(1))
+    no_less = _minimal_lists(world, row, lists, findings if minimal else [], left.sum(1))
     verdicts = []
     for p, finding in enumerate(findings):
         size, need = int(lists.size[p]), int(lists.need[p])
@@ -153,16 +158,16 @@ def check_list(world: EditedWorld, row: torch.Tensor, k: int, share: str, findin
         new = tuple((int(after[p, r]), int(r) + 1) for r in came[p].nonzero()[0])
         stay = size - int(only[p])
         verdicts.append(
-            ListVerdict(size, need, len(gone), gone, new, float(plain[p]), float(ranked[p]), stay, minimal[p])
+            ListVerdict(size, need, len(gone), gone, new, float(plain[p]), float(ranked[p]), stay, no_less.get(p))
         )
     return verdicts
 
 
 def _minimal_lists(
     world: EditedWorld, row: torch.Tensor, lists: Lists, findings: list[Finding], replaced: np.ndarray
-) -> list[str | None]:
+) -> dict[int, str]:
     """As `_minimal`, for sets that replace enough of a list."""
-    answers: list[str | None] = [None] * len(findings)
+    answers: dict[int, str] = {}
     owners, subsets = [], []
     for p, finding in enumerate(findings):
         if not finding.positions or replaced[p] < int(lists.need[p]):
