@@ -31,9 +31,9 @@ def run(
     """`{bench, ours_s, baseline_s, ratio, baseline, work, max_abs_diff, rules, miners}`; no side is extrapolated.
 
     Both start from the same 0/1 table and end with the same table of rules, with their measures; the bench fails if the
-    rules differ. Ours: the median of `rounds`; `first_s` is the first one, which compiles the kernel. Baseline: the faster of mlxtend's FP-growth and Apriori (`miners`, both
-    with sets of at most two items), once, then its `association_rules`. `max_abs_diff`: of support, confidence, lift
-    and leverage.
+    rules differ. Ours: the median of `rounds`; `first_s` is the first one, which compiles the kernel. Baseline: the
+    faster of mlxtend's FP-growth and Apriori (`miners`, both with sets of at most two items), once, then its
+    `association_rules`. `max_abs_diff`: of support, confidence, lift and leverage.
     """
     people = incidence(get(_peers.whole(dataset)))
     people = people[np.flatnonzero(np.diff(people.indptr))]

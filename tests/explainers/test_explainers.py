@@ -199,6 +199,39 @@ def test_lcer_by_importance_names_items_above_one_half() -> None:
         assert {c for c, weight in finding.details["per_item"] if weight > 0.5} == set(finding.positions)
 
 
+@pytest.mark.parametrize("kind", ["ease", "multvae"])
+def test_lcer_by_importance_keeps_only_what_passes_the_papers_check(kind: str) -> None:
+    """After a few steps importances are still near their random start: some sets meet the condition, some do not."""
+    kept = dropped = 0
+    for seed in range(3):
+        world, k = world_of(kind, seed), 3
+        row, target = pairs_of(world, k)
+        limit = world.top_k(row, None, k + 1)[1][:, -1]
+        for p, finding in enumerate(Lcer(steps=5, answer="importance").explain(world, row, target, k, seed=seed)):
+            own, per_item = columns_of(world, int(row[p])), finding.details["per_item"]
+            assert sorted(c for c, _ in per_item) == own
+            above = [c for c, importance in per_item if importance > 0.5]
+            rest = torch.tensor([[int(world.histories[row[p], c]) for c in own if c not in above] or [-1]])
+            score = float(world.scorer.score(rest)[0, target[p]])
+            assert finding.details["score_after"] == pytest.approx(score, abs=1e-4)
+            holds = bool(above) and score <= float(limit[p])
+            assert list(finding.positions) == (above if holds else [])
+            kept, dropped = kept + holds, dropped + (bool(above) and not holds)
+    assert kept
+    assert dropped
+
+
+def test_lcer_names_fewer_items_at_a_larger_lambda_and_more_at_a_larger_alpha() -> None:
+    world, k = world_of("ease", 1, length=12, n_items=60), 3
+    row, target = pairs_of(world, k)
+
+    def items(**settings: float) -> int:
+        return sum(len(f.positions) for f in Lcer(steps=400, **settings).explain(world, row, target, k))
+
+    cheap, dear, far = items(lam=0.001, alpha=0.5), items(lam=0.3, alpha=0.5), items(lam=0.001, alpha=4.0)
+    assert dear < cheap < far
+
+
 @pytest.mark.gpu
 def test_lcer_on_cuda_gives_the_same_sets() -> None:
     if not torch.cuda.is_available():
