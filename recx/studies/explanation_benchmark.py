@@ -28,7 +28,7 @@ from recx.studies._sets import (
     with_optimum,
 )
 from recx.studies._sets import measured as set_rows
-from recx.studies._systems import System, present
+from recx.studies._systems import System
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class ExplanationBenchmark:
     lane: ClassVar[str] = "batch"
 
     default_dataset: ClassVar[str] = "ml-100k"
-    default_systems: ClassVar[tuple[str, ...]] = present(
+    default_systems: ClassVar[tuple[str, ...]] = (
         *("lcer", "minimal", "minimal-necessary", "fia", "accent", "kaffes", "leave-one-out", "integrated-gradients"),
         *("shap", "lime", "lxr", "knn", "association", "random"),
     )

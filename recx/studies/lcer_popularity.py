@@ -11,7 +11,7 @@ from recx.recipes._recipe import Get, Recipe
 from recx.recipes.data import Data
 from recx.recipes.fit import Fit
 from recx.studies._sets import MODEL, PER_DATASET, fit_of, head, joined, judged
-from recx.studies._systems import System, present
+from recx.studies._systems import System
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ class LcerPopularity:
     lane: ClassVar[str] = "batch"
 
     default_dataset: ClassVar[str] = "ml-100k"
-    default_systems: ClassVar[tuple[str, ...]] = present("lcer", "minimal", "kaffes", "accent")
+    default_systems: ClassVar[tuple[str, ...]] = ("lcer", "minimal", "kaffes", "accent")
     as_published: ClassVar[bool] = True
     small: ClassVar[dict[str, Any]] = {"users": 10}
     small_settings: ClassVar[dict[str, dict[str, Any]]] = {"lcer": {"steps": 300}, "multvae": {"epochs": 40}}

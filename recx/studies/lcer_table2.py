@@ -12,7 +12,7 @@ from recx.recipes.data import Data
 from recx.recipes.fit import Evaluate, Fit
 from recx.recipes.judge import Judge
 from recx.studies._sets import MODEL, PER_DATASET, everything, fit_of, head, joined, judged, optima, with_optimum
-from recx.studies._systems import System, present
+from recx.studies._systems import System
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ class LcerTable2:
     lane: ClassVar[str] = "batch"
 
     default_dataset: ClassVar[str] = "ml-100k"
-    default_systems: ClassVar[tuple[str, ...]] = present(
+    default_systems: ClassVar[tuple[str, ...]] = (
         *("lcer", "fia", "kaffes", "accent", "minimal", "minimal-necessary", "leave-one-out", "random"),
         *("lcer-importance", "fia-derivative", "accent-checked", "kaffes-checked"),
     )

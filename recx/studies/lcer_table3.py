@@ -14,7 +14,7 @@ from recx.recipes.fit import Fit
 from recx.recipes.judge import CONVENTIONS
 from recx.recipes.matched import Matched
 from recx.studies._sets import MODEL, PER_DATASET, fit_of, head, joined, judged, measured
-from recx.studies._systems import System, present
+from recx.studies._systems import System
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ class LcerTable3:
     lane: ClassVar[str] = "batch"
 
     default_dataset: ClassVar[str] = "ml-100k"
-    default_systems: ClassVar[tuple[str, ...]] = present("lcer", "kaffes", "accent")
+    default_systems: ClassVar[tuple[str, ...]] = ("lcer", "kaffes", "accent")
     as_published: ClassVar[bool] = True
     small: ClassVar[dict[str, Any]] = {"users": 10}
     small_settings: ClassVar[dict[str, dict[str, Any]]] = {"lcer": {"steps": 300}, "multvae": {"epochs": 40}}

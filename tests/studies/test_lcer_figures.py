@@ -132,3 +132,16 @@ def test_counts_by_hand() -> None:
     assert points["mean_importance"] == {2: pytest.approx(0.6)}
     assert points["naming_rate"][2] == pytest.approx(2 / 3)
     assert points["explanation_count"] == {2: 2.0, 1: 0.0, 3: 0.0}
+
+
+@pytest.mark.parametrize(
+    "name", ["lcer-table2", "lcer-table3", "lcer-sweeps", "lcer-cases", "lcer-popularity", "explanation-benchmark"]
+)
+def test_a_study_as_it_is_asked_for_names_systems_that_are_there(name: str) -> None:
+    """Its default systems, its published settings and its own data set's are all known; the small version too."""
+    for small in (False, True):
+        asked = study_of(name, dataset="ml-1m", small=small)
+        assert len({system.name for system in asked.systems}) == len(asked.systems) >= 3
+        assert all(system.explainer.build() for system in asked.systems)
+        lcer = next(system for system in asked.systems if system.name == "lcer")
+        assert dict(lcer.explainer.settings)["lam"] == 0.02
