@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import explainers, found, frame, listed, scores, sets, state
+from recx.ui import explainers, field, found, frame, listed, scores, sets, state
 from recx.ui.copy import copy_link
 from recx.ui.opened import choose_target, open_case, open_person
 
@@ -12,6 +12,7 @@ LABELS = {
     "item": ":material/person_search: One recommendation",
     "list": ":material/format_list_numbered: Whole list",
     "many": ":material/scoreboard: Over many users",
+    "field": ":material/straighten: More measures",
     "cases": ":material/travel_explore: Find cases",
 }
 
@@ -33,6 +34,8 @@ def main() -> None:
     match state.view().sets:
         case "many":
             scores.many()
+        case "field":
+            field.measures()
         case "cases":
             found.cases()
         case part:

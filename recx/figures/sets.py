@@ -309,8 +309,8 @@ def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.
             mode="lines+markers+text",
             line={"color": colour, "width": 2, "dash": dash},
             marker={"size": 7, "color": colour},
-            text=_ends(name, line),
-            textposition="top center",
+            text=_last(name, line),
+            textposition="top center" if dash == "solid" else "bottom center",
             textfont={"size": 11, "color": INK},
             cliponaxis=False,
             customdata=[[f"{plain(name)} {row['value']:g}", _span(row)] for row in line],
@@ -337,10 +337,42 @@ def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.
     return fig
 
 
-def _ends(name: str, line: Rows) -> list[str]:
-    """A text at the first and the last point: the parameter and its value there."""
-    ends = {0, len(line) - 1}
-    return [f"{plain(name)} {row['value']:g}" if place in ends else "" for place, row in enumerate(line)]
+def _last(name: str, line: Rows) -> list[str]:
+    """A text at the last point: the parameter and its value there."""
+    return [*[""] * (len(line) - 1), f"{plain(name)} {line[-1]['value']:g}"]
+
+
+# -- agreement
+
+
+def matrix(names: Sequence[str], cells: Sequence[Sequence[float | None]]) -> go.Figure:
+    """A number per two names, darker where it is larger; the diagonal is left out."""
+    height = 90 + 30 * max(len(names), 3)
+    if not names:
+        return empty(height, "No agreement is stored for this choice.")
+    fig = figure(height)
+    shown = [[None if i == j else cell for j, cell in enumerate(row)] for i, row in enumerate(cells)]
+    fig.add_heatmap(
+        z=shown,
+        x=list(range(len(names))),
+        y=list(range(len(names))),
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, "rgba(100,115,224,0.04)"], [1, palette.ACCENT]],
+        showscale=False,
+        text=[["" if cell is None else f"{cell:.2f}" for cell in row] for row in shown],
+        texttemplate="%{text}",
+        xgap=2,
+        ygap=2,
+        hoverongaps=False,
+        customdata=[[f"{plain(one)}<br>{plain(other)}" for other in names] for one in names],
+        hovertemplate="%{customdata}<br><b>%{z:.3f}</b><extra></extra>",
+    )
+    labels = [folded(name, 16, 2) for name in names]
+    ticks = {"tickvals": list(range(len(names))), "showgrid": False, "fixedrange": True}
+    fig.update_xaxes(ticktext=labels, tickangle=-35 if len(names) > 6 else 0, **ticks)
+    fig.update_yaxes(ticktext=[plain(name) for name in names], autorange="reversed", **ticks)
+    return fig
 
 
 def _span(row: Mapping[str, Any]) -> str:

@@ -26,18 +26,18 @@ LABELS = {
 BETWEEN, SHOWN = " ; ", 200
 Row = dict[str, Any]
 COLUMNS = {
-    "user": st.column_config.TextColumn("User", width="small"),
-    "target_title": st.column_config.TextColumn("Recommended", width="medium"),
-    "target_genres": st.column_config.TextColumn("Its genres"),
-    "titles": st.column_config.ListColumn("Named", width="large"),
-    "genres": st.column_config.ListColumn("Their genres"),
-    "overlap": st.column_config.NumberColumn("Genres alike", format="%.2f", help="Mean overlap (Jaccard) of the genres "
-        "of each named item with those of the recommendation: 1 the same, 0 nothing in common."),
-    "overlap_random": st.column_config.NumberColumn("by chance", format="%.2f", help="The same for a random set of the "
-        "history."),
-    "length": st.column_config.NumberColumn("Items", help="How many items are named."),
-    "verdict": st.column_config.TextColumn("Checked"),
-    "note": st.column_config.TextColumn("Elsewhere", help="What the other explainers find for this recommendation."),
+    "user": st.column_config.TextColumn("User", width=60),
+    "target_title": st.column_config.TextColumn("Recommended", width=150),
+    "verdict": st.column_config.TextColumn("Checked", width=150),
+    "length": st.column_config.NumberColumn("Items", width=55, help="How many items are named."),
+    "overlap": st.column_config.NumberColumn("Alike", width=60, format="%.2f", help="Mean overlap (Jaccard) of the "
+        "genres of each named item with those of the recommendation: 1 the same, 0 nothing in common."),
+    "overlap_random": st.column_config.NumberColumn("By chance", width=75, format="%.2f", help="The same for a random "
+        "set of the history."),
+    "titles": st.column_config.ListColumn("Named", width=260),
+    "target_genres": st.column_config.TextColumn("Genres of the recommendation", width=170),
+    "genres": st.column_config.ListColumn("Genres of the named", width=260),
+    "note": st.column_config.TextColumn("Elsewhere", help="What other explainers find for this recommendation."),
 }  # fmt: skip
 
 

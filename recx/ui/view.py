@@ -14,7 +14,7 @@ WHO = ("user", "new", "item")
 TRAITS = ("any", "heavy", "light", "niche", "mainstream")
 PARTS = ("train", "leaderboard", "compare")
 """What the page of models shows."""
-SETS_PARTS = ("item", "list", "many", "cases")
+SETS_PARTS = ("item", "list", "many", "field", "cases")
 """What the page of counterfactual sets shows."""
 RULES_PARTS = ("item", "many", "cases")
 """What the page of rules shows."""
@@ -22,6 +22,8 @@ REPLACE = ("one", "half", "all")
 """How much of a list shall be others."""
 CASES = ("all", "alike", "unlike", "long", "untrue")
 """Which of the stored cases are shown."""
+BENCH_WHO, BENCH_STEPS, AGREE = ("all", "hits", "misses"), ("in tenths", "1 to 5 items"), ("jaccard", "spearman")
+"""Of the stored benchmark: which recommendations, how much is taken out, agreement of what."""
 RULE_WHO = ("all users", "equal coverage")
 """On whom ways of naming a cause are compared: everybody, or those whom association rules explain."""
 CONVENTIONS = ("app", "as-published")
@@ -51,8 +53,9 @@ class View:
     first; `other`: the model beside the chosen one. `sets`, `rules`: parts of the pages of counterfactual sets and of
     rules; `scores`, `scores_setting`, `convention`: which of the stored tables there, empty for the first;
     `replace`: how much of the list shall be others when it is explained as a whole. `found`,
-    `found_by`: which stored cases, of which explainer. `rule_...`: which of the stored tables of rules: data set and
-    recommender (empty for the first), users, swept setting.
+    `found_by`: which stored cases, of which explainer. `bench_...`, `agree`: what is shown of the stored benchmark.
+    `rule_...`: which of the stored tables of rules: data set and recommender (empty for the first), users, swept
+    setting.
     """
 
     dataset: str = "planted"
@@ -86,6 +89,9 @@ class View:
     replace: str = "half"
     found: str = "all"
     found_by: str = ""
+    bench_who: str = "all"
+    bench_steps: str = "in tenths"
+    agree: str = "jaccard"
     rule_data: str = ""
     rule_model: str = ""
     rule_who: str = "all users"
@@ -213,6 +219,9 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
         replace=_among("share of the list", one.get("replace", base.replace), REPLACE),
         found=_among("kind of case", one.get("found", base.found), CASES),
         found_by=one.get("found_by", ""),
+        bench_who=_among("recommendations", one.get("bench_who", base.bench_who), BENCH_WHO),
+        bench_steps=_among("number of items", one.get("bench_steps", base.bench_steps), BENCH_STEPS),
+        agree=_among("agreement", one.get("agree", base.agree), AGREE),
         rule_data=one.get("rule_data", ""),
         rule_model=one.get("rule_model", ""),
         rule_who=_among("users", one.get("rule_who", base.rule_who), RULE_WHO),

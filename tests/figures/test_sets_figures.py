@@ -123,12 +123,21 @@ def test_the_tradeoff_has_a_line_per_parameter_and_a_mark_per_explainer() -> Non
     curve = [{"value": v, "length": 5 - v, "f_ns": 50 + v, "f_ns_low": 49.0, "f_ns_high": 60.0} for v in (0.1, 0.5, 1)]
     point = {"explainer": "minimal", "label": "Minimal set", "length": 3.0, "f_ns": 100.0}
     line, other, mark = sets.tradeoff({"lambda": curve, "alpha": curve[:2], "beta": []}, [point]).data
-    assert list(line.text) == ["lambda 0.1", "", "lambda 1"], "the ends are named"
+    assert list(line.text) == ["", "", "lambda 1"], "the end says which way it runs"
     assert list(line.x) == [4.9, 4.5, 4.0]
     assert line.line.dash != other.line.dash
     assert (list(mark.x), list(mark.y)) == ([3.0], [100.0])
     assert line.line.color == palette.of_name("lcer") != mark.marker.color
     assert "No sweep" in words(sets.tradeoff({"lambda": []}, []))
+
+
+def test_agreement_is_a_square_without_its_diagonal() -> None:
+    figure = sets.matrix(["A", "<b>"], [[1.0, 0.25], [0.25, None]])
+    (heat,) = figure.data
+    assert [list(row) for row in heat.z] == [[None, 0.25], [0.25, None]]
+    assert [list(row) for row in heat.text] == [["", "0.25"], ["0.25", ""]]
+    assert list(figure.layout.yaxis.ticktext) == ["A", "&lt;b&gt;"]
+    assert "No agreement" in words(sets.matrix([], []))
 
 
 @pytest.mark.parametrize("n", [1, 18])

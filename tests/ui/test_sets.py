@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from recx.core import paths
 from recx.studies._rows import COLUMNS
-from recx.ui import explainers, found, scores, sets
+from recx.ui import explainers, field, found, scores, sets
 from recx.ui import listed as sets_list
 from recx.ui.view import View
 from tests.ui.test_pages import app, clean, home, html, page_of, said  # noqa: F401
@@ -175,6 +175,48 @@ def test_the_part_of_the_page_is_part_of_the_link() -> None:
     clean(test.switch_page("pages/sets.py").run())
     assert "many" in test.query_params["sets"]
     assert View(sets="many") == test.session_state["view"]
+
+
+# -- more measures
+
+
+def measure(system: str, metric: str, measured: float, **more: Any) -> dict[str, Any]:
+    own = {"dataset": "ml-100k", "system": system, "explainer": system.removesuffix("-necessary"), "setting": "top-5"}
+    return own | {"metric": metric, "measured": measured, "param": "K", "param_value": "5", "convention": "app"} | more
+
+
+BENCH = [
+    *(measure(system, "gini", 0.5) for system in ("lcer", "minimal-necessary", "random")),
+    measure("lcer", "pos", 0.3, param="removed", param_value="in tenths"),
+    measure("lcer", "pos", 0.9, param="removed", param_value="in tenths", setting="top-5, hits"),
+    measure("lcer", "pos", 0.1, param="removed", param_value="1 to 5 items"),
+    measure("lcer", "agreement_jaccard", 0.7, param="against", param_value="minimal-necessary"),
+    measure("lcer", "f_ns", 70.0, param="budget", param_value="1000"),
+    measure("lcer", "f_ns", 20.0, param="budget", param_value="300"),
+]
+
+
+def test_the_benchmark_is_shown_for_hits_and_misses_apart(results: Path) -> None:
+    pd.DataFrame(BENCH).reindex(columns=COLUMNS).to_parquet(results / "explanation-benchmark-ml-100k.parquet")
+    test = page_of("sets", sets="field")
+    assert [table.value.shape[0] for table in test.dataframe] == [1, 3]
+    assert test.dataframe[0].value["POS ↓"].tolist() == ["0.3"]
+    assert len(test.get("plotly_chart")) == 4
+    next(one for one in test.button_group if one.label == "Recommendations").set_value("hits")
+    clean(test.run())
+    assert test.dataframe[0].value["POS ↓"].tolist() == ["0.9"]
+    assert "hits" in test.query_params["bench_who"]
+    assert "'ml-9m'" in said(page_of("sets", sets="field", scores="ml-9m").error)
+
+
+def test_agreement_is_the_same_both_ways_and_names_are_spoken() -> None:
+    names, cells = field.matrix(BENCH, "agreement_jaccard")
+    assert names == ["LCER", "Minimal set, necessary"], "who was compared with nobody is left out"
+    assert cells == [[None, 0.7], [0.7, None]]
+
+
+def test_without_a_stored_benchmark_the_page_says_how_to_get_one(results: Path) -> None:
+    assert "python -m recx study explanation-benchmark" in page_of("sets", sets="field").code[0].value
 
 
 # -- finding cases
