@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recx.core.errors import BadInput
 from recx.core.progress import Progress, quiet
 from recx.data.pairs import incidence
 from recx.explainers.association import global_rules
@@ -66,7 +67,10 @@ def mined(
     people: Any, min_support: float, min_confidence: float, progress: Progress
 ) -> tuple[str, dict[str, float], pd.DataFrame]:
     """The faster miner, seconds of each, and its rules with codes in `item` and `target`."""
-    from mlxtend.frequent_patterns import apriori, association_rules, fpgrowth
+    try:
+        from mlxtend.frequent_patterns import apriori, association_rules, fpgrowth
+    except ImportError:
+        raise BadInput("there is nothing to compare with: run `make install-dev`, which brings mlxtend.") from None
 
     table = pd.DataFrame(people.toarray().astype(bool))
     seconds, rules = {}, {}

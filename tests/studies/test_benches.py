@@ -197,7 +197,7 @@ def test_the_slow_form_of_edited_histories_gives_the_same_scores() -> None:
 
 
 def test_rules_are_those_of_both_miners() -> None:
-    found = _bench_rules.run(get=lambda recipe: small_split().train, dataset="planted", min_support=0.05, rounds=2)
+    found = _bench_rules.run(get=lambda recipe: small_split().train, dataset="planted", min_support=0.1, rounds=2)
     assert found["rules"] > 50
     assert found["max_abs_diff"] < 1e-6  # counts are whole numbers; mlxtend divides supports, we divide counts
     assert set(found["miners"]) == {"fpgrowth", "apriori"}
