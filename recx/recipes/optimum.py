@@ -30,6 +30,7 @@ class Optimum:
     last: int
     goal: str
     part: str = "test"
+    limit: int = LIMIT
     keep: ClassVar[str] = "disk"
     lane: ClassVar[str] = "batch"
 
@@ -37,11 +38,11 @@ class Optimum:
         return (self.fit.split_data, self.fit)
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
-        """One row per pair: user, target, `smallest` (0: no set does it; -1: the history is longer than LIMIT)."""
+        """One row per pair: user, target, `smallest` (0: no set does it; -1: the history is longer than `limit`)."""
         import pandas as pd
 
         from recx.explainers._optimum import smallest_sizes
 
         world, row, target, _ = pairs(self, get)
-        sizes = smallest_sizes(world, row, target, self.k, self.goal, limit=LIMIT, progress=progress)
+        sizes = smallest_sizes(world, row, target, self.k, self.goal, limit=self.limit, progress=progress)
         return pd.DataFrame({"user": row.cpu(), "target": target.cpu(), "smallest": sizes.cpu()})

@@ -52,9 +52,9 @@ def judged(fit: Fit, system: System, k: int, users: int, seed: int, part: str = 
     return tuple(Judge(fit, system.explainer, k, *span, seed, part) for span in chunks(users))
 
 
-def optima(fit: Fit, k: int, users: int) -> tuple[Optimum, ...]:
-    """The stored chunks of the smallest sizes, for both goals."""
-    return tuple(Optimum(fit, k, *span, goal) for goal in GOALS for span in chunks(users))
+def optima(fit: Fit, k: int, users: int, limit: int) -> tuple[Optimum, ...]:
+    """The stored chunks of the smallest sizes, for both goals, of histories of up to `limit` items."""
+    return tuple(Optimum(fit, k, *span, goal, limit=limit) for goal in GOALS for span in chunks(users))
 
 
 def joined(get: Get, parts: tuple[Recipe, ...], seed: int = 0) -> pd.DataFrame:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUDGET_FIELDS = ("max_calls", "calls", "budget", "steps", "samples")
-"""Fields of explainers that say how many runs of the model one explanation may take; the first that is there."""
+"""Fields that say how many runs of the model one explanation may take; the first that is there. Not those that only
+what is learnt beforehand depends on."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class ExplanationBenchmark:
     users: int = param(100, "Test users explained", unit="users", low=1, high=100_000)
     k: int = param(5, "Length of the list", low=1, high=100)
     repeats: int = param(3, "Explainer seeds whose sets are compared", low=1, high=100)
+    exhaustive: int = param(18, "Histories up to so long have all their sets tried", unit="items", low=1, high=22)
     budgets: tuple[int, ...] = (100, 300, 1000)
     paper: ClassVar[str] = "LXR, SPINRec; 2604.19663"
     keep: ClassVar[str] = "disk"
@@ -69,8 +71,11 @@ class ExplanationBenchmark:
         *("lcer", "minimal", "minimal-necessary", "fia", "accent", "kaffes", "leave-one-out", "integrated-gradients"),
         *("shap", "lime", "lxr", "knn", "association", "random"),
     )
-    small: ClassVar[dict[str, Any]] = {"users": 10, "repeats": 2, "budgets": (100,)}
-    small_settings: ClassVar[dict[str, dict[str, Any]]] = {"lcer": {"steps": 300}, "multvae": {"epochs": 40}}
+    small: ClassVar[dict[str, Any]] = {"users": 10, "repeats": 2, "budgets": (100,), "exhaustive": 12}
+    small_settings: ClassVar[dict[str, dict[str, Any]]] = {
+        **{"lcer": {"steps": 300}, "multvae": {"epochs": 40}, "lxr": {"steps": 50, "tries": 1}},
+        **{"lime": {"samples": 200}, "shap": {"samples": 200}},
+    }
     dataset_settings: ClassVar[dict[str, dict[str, dict[str, Any]]]] = PER_DATASET
 
     @property
@@ -85,8 +90,9 @@ class ExplanationBenchmark:
     def budgeted(self, system: System) -> dict[int, System]:
         """The system held to each budget; empty where it has no such field."""
         name = system.explainer.name
-        form = registry.form("explainers", name)
-        field = next((f for f in BUDGET_FIELDS if f in {row["name"] for row in form["parameters"]}), None)
+        learnt = registry.declared("explainers", name).get("learns_with", ())
+        fields = {row["name"] for row in registry.form("explainers", name)["parameters"]}.difference(learnt)
+        field = next((one for one in BUDGET_FIELDS if one in fields), None)
         if field is None:
             return {}
         own = dict(system.explainer.settings)
@@ -99,7 +105,7 @@ class ExplanationBenchmark:
         tables = [part for s in self.systems for seed in range(self.repeats) for part in self.judged(s, seed)]
         curves = [Curves(part) for system in self.systems for part in self.judged(system)]
         held = [part for s in self.systems for one in self.budgeted(s).values() for part in self.judged(one)]
-        return (self.fit.split_data, *tables, *curves, *held, *optima(self.fit, self.k, self.users))
+        return (self.fit.split_data, *tables, *curves, *held, *optima(self.fit, self.k, self.users, self.exhaustive))
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
         """Tidy rows with the columns of `_rows.COLUMNS`."""
@@ -126,7 +132,7 @@ class ExplanationBenchmark:
         import pandas as pd
 
         curves = pd.concat([get(Curves(part)) for part in self.judged(system)], ignore_index=True).assign(seed=0)
-        known = with_optimum(get, table, optima(self.fit, self.k, self.users))
+        known = with_optimum(get, table, optima(self.fit, self.k, self.users, self.exhaustive))
         rows = [self._head(system) | row for row in everything(known, self.k)]
         rows += [self._head(system) | row for row in _field.named(table, self._histories(get))]
         groups = [("", slice(None)), (", hits", table["hit"].to_numpy()), (", misses", ~table["hit"].to_numpy())]

@@ -26,8 +26,8 @@ class LcerTable2:
 
     For `users` held-out users and each item of their top 5 and top 10. Published cells stand beside ours under both
     conventions; `placebo` is the same metric for random sets of the same sizes. Intervals: 95 %, bootstrap over users.
-    `distance` and `at_optimum`: against the smallest set of all, for histories of up to 18 items; `model_calls` and
-    `milliseconds` are per explanation.
+    `distance` and `at_optimum`: against the smallest set of all, for histories of up to `exhaustive` items;
+    `model_calls` and `milliseconds` are per explanation.
 
     FIA, KaffesCE and Accent run as the paper has them (their `published` settings: influence is the score change
     without the item, footnote 9); `lcer` answers as the public code does. Beside them: `lcer-importance`, the paper's
@@ -42,6 +42,7 @@ class LcerTable2:
     model: Named = MODEL
     users: int = param(100, "Test users explained", unit="users", low=1, high=100_000)
     seeds: int = param(1, "Runs with their own split, fit and search", low=1, high=100)
+    exhaustive: int = param(18, "Histories up to so long have all their sets tried", unit="items", low=1, high=22)
     ks: tuple[int, ...] = (5, 10)
     paper: ClassVar[str] = "lcer"
     keep: ClassVar[str] = "disk"
@@ -53,7 +54,7 @@ class LcerTable2:
         *("lcer-importance", "fia-derivative", "accent-checked", "kaffes-checked"),
     )
     as_published: ClassVar[bool] = True
-    small: ClassVar[dict[str, Any]] = {"users": 10, "ks": (5,)}
+    small: ClassVar[dict[str, Any]] = {"users": 10, "ks": (5,), "exhaustive": 12}
     small_settings: ClassVar[dict[str, dict[str, Any]]] = {"lcer": {"steps": 300}, "multvae": {"epochs": 40}}
     dataset_settings: ClassVar[dict[str, dict[str, dict[str, Any]]]] = PER_DATASET
 
@@ -68,7 +69,9 @@ class LcerTable2:
     def needs(self) -> tuple[Recipe, ...]:
         seeds = range(self.seeds)
         parts = [part for seed in seeds for s in self.systems for k in self.ks for part in self.parts(seed, s, k)]
-        best = [part for seed in seeds for k in self.ks for part in optima(self.fit(seed), k, self.users)]
+        best = [
+            part for seed in seeds for k in self.ks for part in optima(self.fit(seed), k, self.users, self.exhaustive)
+        ]
         return (*parts, *best, *(Evaluate(self.fit(seed)) for seed in seeds))
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
@@ -86,7 +89,7 @@ class LcerTable2:
         own = []
         for seed in range(self.seeds):
             table = joined(get, self.parts(seed, system, k), seed)
-            own.append(with_optimum(get, table, optima(self.fit(seed), k, self.users)))
+            own.append(with_optimum(get, table, optima(self.fit(seed), k, self.users, self.exhaustive)))
         named = head(self.data, self.model, system, f"top-{k}", "K", k)
         tables = [(None, pd.concat(own)), *enumerate(own if self.seeds > 1 else [])]
         return [named | {"seed": seed} | row for seed, table in tables for row in everything(table, k)]

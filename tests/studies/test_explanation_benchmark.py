@@ -60,6 +60,15 @@ def test_budgets_hold_and_agreement_is_symmetric() -> None:
     assert abs(agreed["random", "leave-one-out"]) < 0.5
 
 
+def test_a_budget_is_of_runs_for_an_explanation_not_of_a_training() -> None:
+    study = study_of("explanation-benchmark", dataset="planted")
+    held = {system.name: study.budgeted(system) for system in study.systems}
+    with_budget = {"lcer", "minimal", "minimal-necessary", "kaffes", "lime", "shap", "integrated-gradients"}
+    assert {name for name, systems in held.items() if systems} == with_budget
+    assert dict(held["kaffes"][300].explainer.settings) == {"budget": 300}
+    assert dict(held["minimal-necessary"][300].explainer.settings) == {"goal": "necessary", "max_calls": 300}
+
+
 def table(items: list[list[int]], user: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"items": items, "user": user, "seed": 0, "found": [bool(one) for one in items]})
 

@@ -29,7 +29,7 @@ def result(dataset: str, seeds: int = 1) -> pd.DataFrame:
         return made[recipe]
 
     study = study_of("lcer-table2", dataset=dataset, systems=("lcer", "minimal"), users=6, seeds=seeds, settings=QUICK)
-    return get(replace(study, ks=(5,)))
+    return get(replace(study, ks=(5,), exhaustive=11))
 
 
 @pytest.mark.data("ml-100k")
