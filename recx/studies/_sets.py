@@ -160,7 +160,7 @@ def cell(
 def everything(table: pd.DataFrame, k: int) -> list[dict[str, Any]]:
     """All rows of a table of pairs: both conventions, the distance where it is known, and the costs."""
     rows = [row for convention in CONVENTIONS for row in measured(table, k, convention)]
-    return rows + distances(table, k) + costs(table)
+    return rows + (distances(table, k) if "smallest" in table else []) + costs(table)
 
 
 def _harmonic(out: Any, only: Any, n: Any) -> Any:

@@ -35,6 +35,11 @@ def explainer_name(word: str) -> str:
     return other or ALIASES.get(name, (name, {}))[0]
 
 
+def present(*words: str) -> tuple[str, ...]:
+    """The systems whose explainer is there."""
+    return tuple(word for word in words if explainer_name(word) in registry.names("explainers"))
+
+
 def system_of(word: str, settings: Mapping[str, Any], published: bool, form_of: Form) -> System:
     """A system by what a user types: an explainer, an alias, or NAME=EXPLAINER (one explainer, several settings).
 
