@@ -31,10 +31,26 @@ class Learnt:
         return (self.source.split_data, self.source) if isinstance(self.source, Fit) else (self.source,)
 
     def run(self, get: Get, progress: Progress) -> Any:
-        fitted = isinstance(self.source, Fit)
+        """What `learn` gives. Raises BadInput for a model that lacks what the explainer needs."""
+        explainer = self.explainer.build()
         split = get(self.source.split_data if isinstance(self.source, Fit) else self.source)
-        scorer = get(self.source) if fitted else None
-        return self.explainer.build().learn(split, scorer, seed=self.seed, progress=progress)
+        scorer = None
+        if isinstance(self.source, Fit):
+            scorer = get(self.source)
+            _refuse_unable(self.explainer, explainer, self.source, scorer, split)
+        return explainer.learn(split, scorer, seed=self.seed, progress=progress)
+
+
+def _refuse_unable(named: Named, explainer: Any, fit: Fit, scorer: Any, split: Any) -> None:
+    """The same sentence as when somebody is explained: learning comes first, so it must be said here."""
+    import torch
+
+    from recx.data.interactions import PAD
+    from recx.recipes.explain import check_capabilities
+    from recx.worlds.edited import EditedWorld
+
+    world = EditedWorld(scorer, torch.full((1, 1), PAD), population=split.train)
+    check_capabilities(named, explainer, fit, world)
 
 
 def learnt_by(explainer: Named, fit: Fit) -> Learnt | None:

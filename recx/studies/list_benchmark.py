@@ -14,7 +14,7 @@ from recx.recipes.data import Data
 from recx.recipes.fit import Fit
 from recx.recipes.judge_lists import JudgeLists
 from recx.studies._sets import MODEL, PER_DATASET, cell, chunks, costs, fit_of, head, joined, persons
-from recx.studies._systems import System, present
+from recx.studies._systems import System
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class ListBenchmark:
     lane: ClassVar[str] = "batch"
 
     default_dataset: ClassVar[str] = "ml-100k"
-    default_systems: ClassVar[tuple[str, ...]] = present(
+    default_systems: ClassVar[tuple[str, ...]] = (
         *("minimal", "leave-one-out", "fia", "accent", "kaffes", "lcer", "integrated-gradients", "shap", "lime"),
         *("lxr", "knn", "association", "random"),
     )
