@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from recx.core.progress import Progress, quiet
+from recx.core.progress import Progress, part_of, quiet
 from recx.core.recipe import param
 from recx.explainers._coalitions import VALUES
 from recx.explainers._explanation import Finding
@@ -53,10 +53,10 @@ class IntegratedGradients:
         start = time.perf_counter()
         if not len(row):
             return []
-        values, difference = self._path(world, row, target, progress)
+        values, difference = self._path(world, row, target, part_of(progress, 0.0, 0.5))
         if self.value == "margin":
             rival = world.top_k(row, None, k + 1)[0][:, -1]
-            other, apart = self._path(world, row, rival, progress)
+            other, apart = self._path(world, row, rival, part_of(progress, 0.5, 0.9))
             values, difference = values - other, difference - apart
         gap = (values.sum(1) - difference).abs().tolist()
         return ranked(
@@ -70,7 +70,7 @@ class IntegratedGradients:
             calls=self.steps * (1 + (self.value == "margin")) + 2,
             additive=True,
             details=[{"gap": one} for one in gap],
-            progress=progress,
+            progress=part_of(progress, 0.9, 1.0),
         )
 
     def _path(

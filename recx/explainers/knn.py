@@ -51,15 +51,13 @@ class Knn:
         """Findings with the similarity of each item to the target as its weight: cosine, or minus the distance."""
         start = time.perf_counter()
         vectors = world.embeddings()
-        if self.distance == "cosine":
-            vectors = F.normalize(vectors)
         items = world.histories[row].clamp_min(0)
         values = torch.empty(items.shape, device=row.device)
         size = max(1, CELLS // (items.shape[1] * vectors.shape[1]))
         for part in torch.arange(len(row), device=row.device).split(size):
             own, other = vectors[items[part]], vectors[target[part]]
             if self.distance == "cosine":
-                values[part] = (own @ other[:, :, None])[:, :, 0]
+                values[part] = F.cosine_similarity(own, other[:, None], dim=2)
             else:
                 values[part] = -(own - other[:, None]).norm(dim=2)
         return ranked(

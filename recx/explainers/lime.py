@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from recx.core.progress import Progress, quiet
+from recx.core.progress import Progress, part_of, quiet
 from recx.core.recipe import param
 from recx.explainers._coalitions import VALUE_TEXT, VALUES, People, people, subsets, values_of
 from recx.explainers._explanation import Finding
@@ -53,9 +53,11 @@ class Lime:
         """
         start = time.perf_counter()
         values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64, device=row.device)
+        done = 0
         for group in people(world, row, target, self.samples + 1):
             values[group.pairs, -group.here.shape[1] :] = self._coefficients(world, group, k, seed)[group.slot]
-            progress(float(len(group.pairs)) / len(row), f"{len(group.pairs):,} pairs")
+            done += len(group.pairs)
+            progress(0.8 * done / len(row), f"{done:,} of {len(row):,} pairs measured")
         return ranked(
             world,
             row,
@@ -66,7 +68,7 @@ class Lime:
             start=start,
             calls=self.samples + 1,
             additive=True,
-            progress=progress,
+            progress=part_of(progress, 0.8, 1.0),
         )
 
     def _coefficients(self, world: EditedWorld, group: People, k: int, seed: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from recx.explainers._explanation import Finding
 from recx.explainers._ranked import ranked
 from recx.worlds.edited import EditedWorld
 
-TARGETS, RIVALS = 10, 4
+TARGETS, RIVALS = 10, 2
 """Items of a list that are explained in training; others, from the next places, that each is compared with."""
 PLACES = 50
 """Rivals come from the places behind the targets up to this one."""
@@ -44,9 +44,9 @@ class Lxr:
     Barkan et al., "Learning to Explain Recommendations", WWW 2024: a network sees a history x and a target and gives a
     mask m in 0..1 over the history; it is trained against the recommender f on training users and their top lists by
     lpos (-log f(x m)) + lneg log f(x (1 - m)) + alpha mean(m), through differentiable edits. One pass explains.
-    Deviations. The weights (lpos, lneg, alpha) are chosen among four on validation users, a tenth of the training
+    Deviations. The weights (lpos, lneg, alpha) are chosen among four on validation users, up to 40 of the training
     users: the authors' code chooses them on test users, by the metric it reports. f is the softmax over the target and
-    four items of the places behind the list, not over the catalogue: a catalogue times cheaper, and it is the list's
+    two items of the places behind the list, not over the catalogue: hundreds of times cheaper, and it is the list's
     edge that counts. The set is the shortest start of the ranking that does it.
     """
 
