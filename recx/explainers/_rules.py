@@ -380,7 +380,9 @@ class Tables:
         m, changed = self.made.calls - int(self.made.own), details["changed_positions"] or 0.0
         mine = self.theta.of(p)
         n = mine.stop - mine.start
-        said = f"{m:,} perturbed histories, {changed:.0%} of their items changed; {n:,} items weighed"
+        still = details["recommended"] or 0.0
+        said = f"{m:,} perturbed histories, {changed:.0%} of their items changed; recommended to {still:.0%} of them"
+        said += f"; {n:,} items weighed"
         places = [row["place"] for row in rules if row["place"] is not None]
         if min(places, default=n + 1) <= rank_limit:
             return said
