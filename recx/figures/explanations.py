@@ -11,11 +11,14 @@ from recx.figures import palette
 from recx.figures._base import empty, figure, folded, plain
 
 
-def agreement(rows: Sequence[Mapping[str, Any]], height: int = 250, most: int = 12) -> go.Figure:
+def agreement(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | None = None, most: int = 12) -> go.Figure:
     """Explainers (rows) against the items they name (columns); filled where the check says that the set is needed.
 
-    `rows`: Explanations as dicts. Items named by most explainers come first; the size of a mark is its weight's rank.
+    `rows`: Explanations as dicts; `labels`: what the explainers are called. Items named by most explainers come
+    first.
     """
+    spoken = {row["explainer"]: plain((labels or {}).get(row["explainer"], row["explainer"])) for row in rows}
+    height = max(250, 110 + 30 * len(rows))
     named: dict[str, int] = {}
     titles: dict[str, str] = {}
     for row in rows:
@@ -32,9 +35,9 @@ def agreement(rows: Sequence[Mapping[str, Any]], height: int = 250, most: int = 
         colour = palette.of_name(row["explainer"])
         fig.add_scatter(
             x=[shown.index(item) for item in own] or (None,),
-            y=[row["explainer"]] * max(len(own), 1),
+            y=[spoken[row["explainer"]]] * max(len(own), 1),
             mode="markers",
-            name=row["explainer"],
+            name=spoken[row["explainer"]],
             marker={
                 "size": 15,
                 "color": colour,
@@ -42,7 +45,7 @@ def agreement(rows: Sequence[Mapping[str, Any]], height: int = 250, most: int = 
                 "line": {"width": 2, "color": colour},
             },
             text=[
-                f"<b>{plain(titles[item])}</b><br>named by {plain(row['explainer'])}<br>"
+                f"<b>{plain(titles[item])}</b><br>named by {spoken[row['explainer']]}<br>"
                 + ("without the set it leaves the list" if row["necessary"] else "without the set it stays in the list")
                 for item in own
             ],
@@ -55,7 +58,7 @@ def agreement(rows: Sequence[Mapping[str, Any]], height: int = 250, most: int = 
         range=[-0.6, max(len(shown), 4) - 0.4],
         fixedrange=True,
     )
-    names = [row["explainer"] for row in rows]
+    names = [spoken[row["explainer"]] for row in rows]
     fig.update_yaxes(categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], fixedrange=True)
     if len(items) > most:
         fig.add_annotation(

@@ -9,6 +9,7 @@ import streamlit as st
 
 from recx.core.errors import BadInput, unknown
 from recx.engine import shipped
+from recx.figures import palette
 from recx.figures import rules as line_figures
 from recx.figures import sets as figures
 from recx.ui import frame, scores, state, text
@@ -121,6 +122,7 @@ def _agreement(rows: Sequence[Row]) -> None:
 
 def _budgets(rows: Sequence[Row]) -> None:
     found: dict[str, list[Row]] = {}
+    colours = {named(row): palette.of_name(row["explainer"] or row["system"]) for row in rows}
     for row in rows:
         if (row["param"], row["metric"], row["convention"]) == ("budget", "f_ns", "app"):
             found.setdefault(named(row), []).append(row | {"value": f"{int(row['param_value']):,}"})
@@ -129,7 +131,7 @@ def _budgets(rows: Sequence[Row]) -> None:
     st.markdown("##### At equal budgets")
     ordered = {name: sorted(own, key=lambda row: int(row["param_value"])) for name, own in found.items()}
     st.plotly_chart(
-        line_figures.sweep(ordered, "runs of the recommender for one explanation"),
+        line_figures.sweep(ordered, "runs of the recommender for one explanation", colours),
         key=f"budget_{view().scores}",
         config=CHART,
         alt="F_NS of explainers that may run the recommender equally often.",

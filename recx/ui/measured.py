@@ -7,6 +7,8 @@ from typing import Any
 import streamlit as st
 
 from recx.engine import shipped
+from recx.engine.catalogue import FIRST_EXPLAINERS
+from recx.ui import explainers, state
 
 METRICS = {
     "validity": "own condition met",
@@ -30,8 +32,8 @@ COLUMNS = {
 
 def shown() -> None:
     """The stored table of LCER's counterfactual sets, with where it comes from; nothing when none is stored."""
-    for stored in shipped.read("lcer-table2"):
-        rows = chosen(stored["rows"])
+    for stored in shipped.read("lcer-table2")[:1]:
+        rows = [row for row in chosen(stored["rows"]) if row["system"] in FIRST_EXPLAINERS]
         if not rows:
             continue
         about = stored["provenance"].get("provenance", {})
@@ -41,11 +43,14 @@ def shown() -> None:
             "both necessary and sufficient, proved where in reach."
         )
         st.dataframe(
-            [{name: row[name] for name in COLUMNS} for row in rows],
+            [{name: row[name] for name in COLUMNS} | {"method": explainers.short(row["system"])} for row in rows],
             column_config=COLUMNS,
             hide_index=True,
             width="stretch",
         )
+        if st.button("All explainers and data sets", icon=":material/scoreboard:", key="open_scores"):
+            state.change(sets="many")
+            st.switch_page("pages/sets.py")
         st.caption(f"Computed {about.get('created', 'on an unknown day')[:10]} by `{about.get('command', 'unknown')}`")
 
 

@@ -104,7 +104,7 @@ def _agreement(case: Case) -> None:
             st.skeleton(height=250)
             return
         st.plotly_chart(
-            figures.agreement(rows),
+            figures.agreement(rows, {name: short(forms().form_of("explainers", name)) for name in case.explainers}),
             key="agreement_chart",
             config=CHART,
             alt="Which history items each explainer names.",

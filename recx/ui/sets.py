@@ -51,8 +51,11 @@ def _card(case: Case, found: Sequence[Any]) -> None:
     row = found[0].as_dict()
     note = edited_history(case) if cards.unmoved(row) else ""
     st.html(cards.explanation(row, explainers.short(row["explainer"]), note=note))
-    if row["found"] and row["necessary"]:
-        with st.container(gap=None, key=f"sizes_{row['explainer']}"):
+    certificate = row["details"].get("certificate")
+    with st.container(gap=None, key=f"sizes_{row['explainer']}"):
+        if certificate:
+            st.html(cards.fact("certificate", "certificate", certificate))
+        if row["found"] and row["necessary"]:
             for goal in ("necessary", "both") if row["sufficient"] else ("necessary",):
                 _size(case, row, goal)
 

@@ -33,6 +33,8 @@ TERMS: dict[str, str] = {
     "'not proved': nobody has tried them all.",
     "smallest set": "The size of the smallest set that does the same for this recommendation, found by *Minimal set*. "
     "'proved': all smaller sets were tried and none does it. 'or fewer': nobody has tried them all.",
+    "certificate": "What was tried to find a smaller set. Where all smaller sets were tried, none exists; else that is "
+    "not proved, and a smaller one may exist.",
     "replaced": "How many of the recommended items are others when the named items are removed.",
     "PN-R": "The share of the list that is new without the named items, where early places count more: 1 when every "
     "place is new (PN-R of the 2026 benchmark of explanations for lists).",

@@ -64,6 +64,9 @@ def test_agreement_puts_the_items_named_most_often_first_and_fills_what_is_neede
     assert figure.layout.xaxis.ticktext[0] == "Film 2"
     assert [trace.marker.symbol for trace in figure.data[:2]] == ["circle", "circle-open"]
     assert len({trace.marker.color for trace in figure.data}) == 3
+    assert list(figure.layout.yaxis.categoryarray) == ["lcer", "association", "minimal"]
+    named = explanations.agreement(rows, {"minimal": "Minimal <set>"})
+    assert "Minimal &lt;set&gt;" in named.layout.yaxis.categoryarray
     assert "No explainer" in words(explanations.agreement([explanation("lcer", (), None)]))
 
 

@@ -160,3 +160,7 @@ def test_a_sweep_of_rules_is_a_line_per_measure_over_evenly_spaced_values() -> N
     assert list(gone.x) == []
     assert "&lt;i&gt;" in figure.layout.xaxis.title.text
     assert "No sweep is stored" in words(rules.sweep({}, "m"))
+    one, other = rules.sweep(
+        {"a": [point("1", 2.0)], "b": [point("1", 3.0)]}, "m", {"a": "#123456", "b": "#123456"}
+    ).data
+    assert (one.line.color, one.line.dash, other.line.dash) == ("#123456", "solid", "dot")
