@@ -27,8 +27,8 @@ class LcerTable3:
     lambda is chosen on validation users so that LCER's mean length is within 0.02 items of the other's there; then
     `users` test users are explained once. `lambda`: the value; `length_gap`: how far the lengths are apart on the
     validation and on the test users. Deviations: the paper's table is of Epinions, which cannot be had, and does not
-    say on whom it tuned; its cells are rows of their own, without a measured value. Intervals: 95 %, bootstrap over
-    users. As the published settings of KaffesCE and ACCENT.
+    say on whom it tuned; its cells are rows of their own, without a measured value. KaffesCE and ACCENT run as in Table
+    2 (their `published` settings). Intervals: 95 %, bootstrap over users.
     """
 
     data: Data

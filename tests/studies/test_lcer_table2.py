@@ -75,22 +75,23 @@ def test_costs_and_distances_have_their_rows() -> None:
 
 
 def test_distance_by_hand() -> None:
-    """Five pairs, k = 2: no set exists; too long; at the optimum; two too many; not necessary, so short of its goal."""
+    """Six pairs, k = 2: no set exists; history too long; at the optimum; two too many; not necessary, and alone not
+    sufficient where that is the goal, so both short of it."""
     table = pd.DataFrame(
         {
-            "user": [0, 0, 1, 1, 1],
+            "user": [0, 0, 1, 1, 1, 1],
             "seed": 0,
-            "found": [True] * 5,
-            "goal": ["both", "both", "both", "necessary", "necessary"],
-            "length": [1, 4, 2, 3, 1],
-            "smallest": [0, -1, 2, 1, 2],
-            "out app": [3, 3, 3, 3, 1],
-            "only app": [1, 1, 2, 9, 1],
+            "found": [True] * 6,
+            "goal": ["both", "both", "both", "necessary", "necessary", "both"],
+            "length": [1, 4, 2, 3, 1, 1],
+            "smallest": [0, -1, 2, 1, 2, 1],
+            "out app": [3, 3, 3, 3, 1, 3],
+            "only app": [1, 1, 2, 9, 1, 9],
         }
     )
     rows = {row["metric"]: row for row in distances(table, 2)}
     assert (rows["distance"]["measured"], rows["distance"]["n"]) == (1.0, 2)
-    assert (rows["at_optimum"]["measured"], rows["at_optimum"]["n"]) == (pytest.approx(100 / 3), 3)
+    assert (rows["at_optimum"]["measured"], rows["at_optimum"]["n"]) == (25.0, 4)
 
 
 def test_a_system_may_be_an_alias_or_one_explainer_under_several_names() -> None:
