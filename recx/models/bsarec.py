@@ -11,8 +11,9 @@ from torch import nn
 
 from recx.core.errors import BadInput
 from recx.core.recipe import param
+from recx.data.interactions import PAD
 from recx.models import fmlprec
-from recx.models._sequence import Batch, SequenceRecipe, dropout
+from recx.models._sequence import Batch, SequenceRecipe, dropout, looked
 from recx.models.bert4rec import Attention, FeedForward
 from recx.models.fmlprec import FILTER_TEXT, FILTERS, prefix_loss, take
 
@@ -125,12 +126,20 @@ class Block(nn.Module):
     ) -> torch.Tensor:
         if self.is_causal and last is None:
             return self.attention(asking, x, None)
+        return self.attention(asking, x, self._seen(x, weight, last))
+
+    def _seen(self, x: torch.Tensor, weight: torch.Tensor, last: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, 1, L or 1, L]: which rows, or how much of each, the rows or those at `last` see."""
         column = torch.arange(x.shape[1], device=x.device)
         row = (column if last is None else last[:, None])[..., None]
         seen = column <= row
         if not self.is_causal:
             seen = torch.where(column == row, seen.to(weight.dtype), seen * weight[:, None])
-        return self.attention(asking, x, seen.expand(len(x), -1, -1)[:, None])
+        return seen.expand(len(x), -1, -1)[:, None]
+
+    def looks(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Float[B, L, L]: how much each row of x looks at each that it sees, mean over the heads."""
+        return self.attention.looks(x, self._seen(x, weight) > 0)
 
 
 class Encoder(fmlprec.Encoder):
@@ -139,3 +148,23 @@ class Encoder(fmlprec.Encoder):
     def block(self, **sizes: Any) -> nn.Module:
         """One untrained block."""
         return Block(**sizes)
+
+    def attention(self, items: torch.Tensor, last: torch.Tensor, layers: str) -> torch.Tensor:
+        """Float[B, L]: how much the state after `last` of the items looks at each item, in its attention alone.
+
+        The frequency layer beside it mixes rows too; that share of the state is not in here.
+        """
+        rows = items if self.is_causal else fmlprec.ending(items, last, self.max_len)
+        vectors, weight = self._vectors(rows), rows != PAD
+        if self.is_causal:
+            vectors = torch.cat([self.start.expand(len(vectors), 1, -1), vectors], dim=1)
+            weight = torch.cat([torch.ones_like(weight[:, :1]), weight], dim=1)
+        x, maps = self.norm(vectors + self.positions.weight[: vectors.shape[1]]), []
+        for block in self.blocks:
+            maps.append(block.looks(x, weight))
+            x = block(x, weight)
+        if self.is_causal:
+            return looked(maps, layers, last)[:, 1:]
+        look = looked(maps, layers, self._end(rows)) * weight
+        column = self.max_len - last[:, None] + torch.arange(items.shape[1], device=items.device)
+        return look.gather(1, column.clamp(0, self.max_len - 1)) * (column < self.max_len)

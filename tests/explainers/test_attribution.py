@@ -378,7 +378,8 @@ def test_lxr_finds_the_items_that_were_planted() -> None:
     recipe = Lxr(steps=200, tries=2)
     learnt = recipe.learn(SimpleNamespace(train=train), scorer)
     assert [one["weights"] for one in learnt.report["tries"]] == [list(one) for one in TRIED[:2]]
-    world = EditedWorld(scorer, torch.tensor([random.permutation(20)[:6] for _ in range(50)]), population=train)
+    histories = np.stack([random.permutation(20)[:6] for _ in range(50)])
+    world = EditedWorld(scorer, torch.as_tensor(histories), population=train)
     row = torch.arange(50)
     target = world.top_k(row, None, 1)[0][:, 0]
     findings = recipe.explain(world, row, target, 1, get=lambda: learnt)

@@ -8,16 +8,22 @@ import pytest
 import torch
 
 from recx.core import device as devices
-from recx.models import bert4rec, narm, sasrec, stamp
+from recx.models import bert4rec, bsarec, narm, sasrec, stamp
 from recx.models._sequence import scorer_of
 
 LAYERS = ("last", "mean", "rollout")
 NETS = {
     "sasrec": lambda random: sasrec.Encoder(20, 8, 2, 2, 6, random),
     "bert4rec": lambda random: bert4rec.Encoder(20, 8, 2, 2, 6, random),
+    "bsarec": lambda random: made_bsarec(random, "causal"),
+    "bsarec as published": lambda random: made_bsarec(random, "as-published"),
     "narm": lambda random: narm.AttentiveReader(20, 8, 12, 6, random),
     "stamp": lambda random: stamp.PriorityMemory(20, 8, 6, random),
 }
+
+
+def made_bsarec(random: torch.Generator, filter: str) -> bsarec.Encoder:
+    return bsarec.Encoder(20, 8, 2, 6, filter, random, heads=2, alpha=0.7, frequencies=3)
 
 
 def made(name: str) -> Any:
@@ -43,22 +49,22 @@ def test_attention_lies_on_the_items_of_the_window_alone(name: str, layers: str)
         torch.testing.assert_close(made(name).attention(histories[r : r + 1], None, layers)[0], found[r])
 
 
-@pytest.mark.parametrize("name", ["bert4rec", "narm", "stamp"])
+@pytest.mark.parametrize("name", ["bert4rec", "bsarec", "bsarec as published", "narm", "stamp"])
 def test_attention_is_the_slope_of_the_state_in_the_values_it_mixes(name: str) -> None:
     """One layer of attention is linear in its values: what the network's own forward pass makes of a changed value."""
     scorer = made(name)
     net = scorer.net
     history = torch.tensor([[4, 5, 6, 7, 8]])
     found = scorer.attention(history)[0].double()
-    seen: list[torch.Tensor] = []
-    if name == "bert4rec":
+    seen: list[torch.Tensor] = []  # the window of bsarec, or its start token, puts one column before the items
+    if name not in ("narm", "stamp"):
         block = net.blocks[-1].attention
         block.out.register_forward_hook(lambda _m, given, _out: seen.append(given[0].detach()))
         base = values_of(net, history, seen)
         width = base.shape[-1] // block.heads
         slopes = []
         for column in range(5):
-            changed = values_of(net, history, seen, column)
+            changed = values_of(net, history, seen, column + name.startswith("bsarec"))
             moved = (changed - base)[0, 0].view(block.heads, width).mean(1)
             slopes.append(moved.mean())
         torch.testing.assert_close(found, torch.stack(slopes).double(), atol=1e-4, rtol=1e-3)
