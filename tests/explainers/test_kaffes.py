@@ -8,14 +8,24 @@ import pytest
 import torch
 
 from recx.explainers.kaffes import Kaffes
+from recx.models.ease import ItemWeights
+from recx.worlds.edited import EditedWorld
 from tests.explainers.conftest import columns_of, does, pairs_of, smallest, world_of
 
 
-@pytest.mark.parametrize("kind", ["ease", "multvae"])
+def flat_world() -> EditedWorld:
+    """Two large effects and eight small ones: each small one is worth less than the length that it adds."""
+    n, weights = 10, torch.zeros(14, 14)
+    weights[:n, n] = torch.tensor([3.0, 2.5] + [0.6 + 0.03 * j for j in range(n - 2)])
+    weights[n - 1, n + 1], weights[0, n + 2], weights[0, n + 3] = 3.0, -1.0, -1.0
+    return EditedWorld(ItemWeights(weights), torch.arange(n)[None])
+
+
+@pytest.mark.parametrize("kind", ["ease", "multvae", "flat"])
 @pytest.mark.parametrize(("goal", "answer"), [("rank", "best"), ("score", "best"), ("score", "first")])
 def test_kaffes_equals_a_plain_best_first_search(kind: str, goal: str, answer: str) -> None:
     """One pair at a time, one expansion at a time, with the priority of the docstring."""
-    world, k = world_of(kind, 2, length=9, n_items=40), 2
+    world, k = (flat_world(), 1) if kind == "flat" else (world_of(kind, 2, length=9, n_items=40), 2)
     row, target = pairs_of(world, k)
     named = []
     for p, finding in enumerate(Kaffes(goal=goal, answer=answer, budget=200).explain(world, row, target, k)):
