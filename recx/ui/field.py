@@ -14,8 +14,9 @@ from recx.figures import rules as line_figures
 from recx.figures import sets as figures
 from recx.ui import frame, scores, state, text
 from recx.ui.case import CHART
+from recx.ui.listed import LABELS as REPLACE_LABELS
 from recx.ui.state import view
-from recx.ui.view import AGREE, BENCH_STEPS, BENCH_WHO
+from recx.ui.view import AGREE, BENCH_STEPS, BENCH_WHO, REPLACE
 
 STUDY = "explanation-benchmark"
 WHO = {"all": "all", "hits": "hits: really chosen later", "misses": "misses"}
@@ -23,6 +24,13 @@ AGREEMENT = {"jaccard": "same items named", "spearman": "same order of items"}
 FIXED = {"pos": "POS ↓", "neg": "NEG ↑", "del": "DEL ↓", "ins": "INS ↑", "cndcg": "CNDCG ↓"}
 """Measures at fixed lengths -> title; the arrow says which way is better."""
 NAMED = {"stability": "Stability ↑", "gini": "Gini of what is named", "popularity": "Its popularity (percentile)"}
+LISTS = "list-benchmark"
+OF_LISTS = {
+    "coverage": "Coverage (%) ↑",
+    "length": "Items named ↓",
+    "pn_s": "New, PN-S (%)",
+    "pn_r": "By place, PN-R (%)",
+}
 Row = dict[str, Any]
 
 
@@ -56,6 +64,7 @@ def measures() -> None:
     _named(own)
     _agreement(own)
     _budgets(own)
+    _lists(dataset)
 
 
 def _fixed(rows: Sequence[Row]) -> None:
@@ -137,6 +146,33 @@ def _budgets(rows: Sequence[Row]) -> None:
         alt="F_NS of explainers that may run the recommender equally often.",
     )
     st.caption("F_NS, needed and enough alone, of searches that may run the recommender equally often.")
+
+
+def _lists(dataset: str) -> None:
+    """The stored benchmark of whole lists, where there is one."""
+    st.markdown("##### Whole lists")
+    rows = [row for one in shipped.read(LISTS) for row in one["rows"]]
+    rows = [row for row in rows if row["dataset"] == dataset and row["seed"] is None]
+    if not rows:
+        st.caption(f"Not stored for this choice; `python -m recx study {LISTS} --dataset {dataset}` computes it.")
+        return
+    state.control(
+        st.segmented_control,
+        "How much of the list shall be others",
+        REPLACE,
+        field="replace",
+        format_func=REPLACE_LABELS.get,
+        required=True,
+    )
+    shown = lines(rows, OF_LISTS, "replaced", view().replace)
+    _scorecard(
+        sorted(shown, key=lambda row: (-row["coverage"]["measured"], row["length"]["measured"])),
+        OF_LISTS,
+        "lists",
+        "Coverage: users for whom a set is named whose removal, run again, replaces enough of the list; over those: "
+        "how many items that takes, and how much of the list is new, plain and weighted by place. × random items, as "
+        "many.",
+    )
 
 
 # -- the rows

@@ -60,7 +60,7 @@ def cases() -> None:
         state.control(st.segmented_control, "Show", CASES, field="found", format_func=LABELS.get, required=True)
     st.caption(
         "Genres say what films are like, not why they were recommended: a large overlap is no proof. Click on the left "
-        "edge of a row to open the case."
+        "edge of a row to open the case; its model is trained first where that has not been done."
     )
     _table(select(known[system], view().found), dataset)
 

@@ -207,7 +207,23 @@ def test_the_benchmark_is_shown_for_hits_and_misses_apart(results: Path) -> None
     clean(test.run())
     assert test.dataframe[0].value["POS ↓"].tolist() == ["0.9"]
     assert "hits" in test.query_params["bench_who"]
+    assert "list-benchmark" in said(test.caption), "what is missing is said with the command"
     assert "'ml-9m'" in said(page_of("sets", sets="field", scores="ml-9m").error)
+
+
+def test_whole_lists_are_compared_for_what_is_to_be_replaced(results: Path) -> None:
+    pd.DataFrame(BENCH).reindex(columns=COLUMNS).to_parquet(results / "explanation-benchmark-ml-100k.parquet")
+    rows = [
+        measure(system, metric, value + n, param="replaced", param_value=share)
+        for n, system in enumerate(("random", "lcer"))
+        for share, value in (("half", 50.0), ("all", 20.0))
+        for metric in ("coverage", "length")
+    ]
+    pd.DataFrame(rows).reindex(columns=COLUMNS).to_parquet(results / "list-benchmark-ml-100k.parquet")
+    test = page_of("sets", sets="field", replace="all")
+    table = test.dataframe[-1].value
+    assert table["explainer"].tolist() == ["LCER", "Random order"], "the widest coverage first"
+    assert table["Coverage (%) ↑"].tolist() == ["21", "20"]
 
 
 def test_agreement_is_the_same_both_ways_and_names_are_spoken() -> None:
