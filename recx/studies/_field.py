@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from recx.studies._systems import System
 
+DRAWS = 30
+"""Random sets drawn for each named one, where the placebo is not linear in the counts."""
+
 HIGHER_IS_BETTER = {"pos": False, "neg": True, "del": False, "ins": True, "cndcg": False}
 
 
@@ -35,18 +38,27 @@ def fixed_lengths(curves: pd.DataFrame) -> list[dict[str, Any]]:
 def named(table: pd.DataFrame, histories: np.ndarray) -> list[dict[str, Any]]:
     """How popular named items are and how unequally items are named; `placebo`: what random sets as long have.
 
-    `histories` int64[U, L]: of the people that the table's `user` numbers. `gini` is over all items of their histories.
+    `histories` int64[U, L]: of the people that the table's `user` numbers. `gini` is over all items of their histories;
+    its placebo is the mean over DRAWS draws.
     """
     user, found = persons(table), table["found"].to_numpy(bool)
     popular = mean("popularity", "percentile", table["popularity"].to_numpy(float), user)
     popular["placebo"] = float(table["popularity_history"][found].mean()) if found.any() else None
     history = histories[table["user"]]
     chosen = masks(table["items"], history)
-    each = (chosen.sum(1) / np.maximum(1, (history >= 0).sum(1)))[:, None] * (history >= 0)
-    counts, expected = (_per_item(weight, history, user) for weight in (chosen, each))
+    counts = _per_item(chosen, history, user)
+    random = np.stack([_per_item(one, history, user).sum(0) for one in random_masks(history, chosen.sum(1))])
     value, low, high = bootstrap_counts(gini, counts)
     row = {"metric": "gini", "unit": "share", "measured": value, "ci_low": low, "ci_high": high, "n": int(found.sum())}
-    return [popular, row | {"placebo": float(gini(expected.sum(0)))}]
+    return [popular, row | {"placebo": float(gini(random).mean())}]
+
+
+def random_masks(history: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
+    """DRAWS times Bool[P, L]: uniformly drawn columns of each history, as many as `sizes` int64[P] says."""
+    stream = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        draw = np.where(history >= 0, stream.random(history.shape), 2.0)
+        yield draw.argsort(1).argsort(1) < sizes[:, None]
 
 
 def stability(tables: list[pd.DataFrame], histories: np.ndarray) -> list[dict[str, Any]]:

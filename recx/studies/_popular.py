@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recx.metrics.attribution import bootstrap_counts, spearman
-from recx.studies._field import masks, valued
+from recx.studies._field import masks, random_masks, valued
 from recx.studies._sets import persons
 
 if TYPE_CHECKING:
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Counts:
     """Float[U, n] each, by person and item: `named` times in a set, `weight` sum of its importances there, `chances`
-    pairs whose history holds it, `expected` times in random sets as long, `shown` times recommended."""
+    pairs whose history holds it, `shown` times recommended; `random` Float[D, n]: times in random sets, D draws.
+    """
 
     named: np.ndarray
     weight: np.ndarray
     chances: np.ndarray
-    expected: np.ndarray
     shown: np.ndarray
+    random: np.ndarray
 
     @classmethod
     def of(cls, table: pd.DataFrame, histories: np.ndarray, n_items: int) -> Counts:
@@ -33,7 +34,6 @@ class Counts:
         history = histories[table["user"]]
         here, chosen = history >= 0, masks(table["items"], history)
         weight = np.where(chosen, np.nan_to_num(valued(table["ranking"], table["values"], history)), 0.0)
-        random = (chosen.sum(1) / np.maximum(1, here.sum(1)))[:, None] * here
         _, person = np.unique(persons(table), return_inverse=True)
         row, _ = np.nonzero(here)
 
@@ -44,7 +44,8 @@ class Counts:
 
         shown = np.zeros((person.max(initial=-1) + 1, n_items))
         np.add.at(shown, (person, table["target"].to_numpy()), 1)
-        return cls(summed(chosen), summed(weight), summed(here), summed(random), shown)
+        random = np.stack([summed(one).sum(0) for one in random_masks(history, chosen.sum(1))])
+        return cls(summed(chosen), summed(weight), summed(here), shown, random)
 
     def points(self) -> list[tuple[str, str, dict[int, float]]]:
         """(metric, unit, {item code: value}), the largest first: the figures' points."""
@@ -69,12 +70,9 @@ class Counts:
         count = lambda named: with_popularity(named, able)  # noqa: E731
         rate = lambda named, chances: with_popularity(_over(named, chances), able)  # noqa: E731
         cells: list[tuple[str, Any, list[np.ndarray], float | None]] = [
-            ("explanation_count", count, [self.named], float(count(self.expected.sum(0)[None])[0])),
+            ("explanation_count", count, [self.named], float(count(self.random).mean())),
             ("mean_importance", rate, [self.weight, self.named], None),
-            (
-                *("naming_rate", rate, [self.named, self.chances]),
-                float(rate(self.expected.sum(0)[None], self.chances.sum(0)[None])[0]),
-            ),
+            ("naming_rate", rate, [self.named, self.chances], float(rate(self.random, self.chances.sum(0)).mean())),
             ("recommendation_count", lambda shown: with_popularity(shown, every), [self.shown], None),
         ]
         rows: list[dict[str, Any]] = []
@@ -86,6 +84,7 @@ class Counts:
 
 
 def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    bottom = np.broadcast_to(bottom, top.shape)
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 

@@ -30,8 +30,12 @@ class LcerPopularity:
     in the sets it is in (Figure 6), how often it is recommended (Figure 7), with its events in the training data.
     Summary rows are Spearman correlations with popularity over the items of the explained histories (recommendations:
     all items); intervals: 95 %, by the bootstrap standard error over users. `placebo`: the same for random sets as
-    long, on average: a popular item is in more histories, so anything names it more often. `naming_rate`, ours, takes
-    that away: how often an item is named per history and recommendation that it could be named for.
+    long, the mean over 30 draws: a popular item is in more histories, so anything names it more often. `naming_rate`,
+    ours, takes that away: how often an item is named per history and recommendation that it could be named for.
+
+    The paper reads Figures 5 and 6 as a bias of what is named. On ML-100K, top 5, LCER's explanation count goes with
+    popularity (0.52), but less than random sets of the same histories do (0.72), and its mean importance does not
+    (-0.03, -0.12 to 0.05): the figure shows who is in many histories.
     """
 
     data: Data

@@ -126,7 +126,8 @@ def test_counts_by_hand() -> None:
     counts = Counts.of(table, histories, 6)
     assert counts.named.tolist() == [[0, 0, 1, 0, 0, 0], [0, 0, 1, 0, 0, 0]]
     assert counts.chances.sum(0).tolist() == [0, 2, 3, 2, 0, 0]
-    assert counts.expected.sum(0) == pytest.approx([0, 1 / 3, 1 / 3 + 1, 1 / 3, 0, 0])
+    assert counts.random.sum(1).tolist() == [2] * len(counts.random)
+    assert counts.random.mean(0) == pytest.approx([0, 1 / 3, 1 / 3 + 1, 1 / 3, 0, 0], abs=0.35)
     assert counts.shown.sum(0).tolist() == [0, 0, 0, 0, 2, 1]
     points = {metric: values for metric, _, values in counts.points()}
     assert points["mean_importance"] == {2: pytest.approx(0.6)}
