@@ -146,6 +146,23 @@ def test_values_are_added_up_over_the_list_each_scaled_to_one() -> None:
             assert [c for c, _ in finding.details["per_item"]] == sorted(own, key=lambda c: -total[c])
 
 
+@pytest.mark.parametrize("share", ["half", "all"])
+def test_the_set_comes_from_the_shortest_start_of_the_ranking_that_is_enough(share: str) -> None:
+    world, k = world_of("multvae", 3), 6
+    shorter = 0
+    for p, finding in enumerate(explain_list(LeaveOneOut(), world, torch.arange(4), k, share)):
+        ranking = [c for c, _ in finding.details["per_item"]]
+        enough = [
+            n for n in range(1, len(ranking) + 1) if plain_replaced(world, p, set(ranking[:n]), k) >= needed(share, k)
+        ]
+        assert bool(finding.positions) == bool(enough)
+        if enough:
+            assert set(finding.positions) <= set(ranking[: enough[0]])
+            assert f"the first {enough[0]} of {len(ranking)} ranked items" in finding.searched
+            shorter += enough[0] < len(ranking)
+    assert shorter, "a world in which the whole ranking is not needed"
+
+
 @pytest.mark.parametrize("kind", ["ease", "multvae"])
 def test_support_is_the_list_without_one_item(kind: str) -> None:
     world = world_of(kind, 1)
