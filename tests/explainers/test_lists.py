@@ -146,7 +146,7 @@ def test_values_are_added_up_over_the_list_each_scaled_to_one() -> None:
             assert [c for c, _ in finding.details["per_item"]] == sorted(own, key=lambda c: -total[c])
 
 
-@pytest.mark.parametrize("share", ["half", "all"])
+@pytest.mark.parametrize("share", ["one", "half"])
 def test_the_set_comes_from_the_shortest_start_of_the_ranking_that_is_enough(share: str) -> None:
     world, k = world_of("multvae", 3), 6
     shorter = 0
