@@ -82,7 +82,7 @@ def test_prince_in_a_longer_list_is_valid_and_its_proofs_and_bounds_hold(kind: s
                 assert not finding.proved or len(finding.positions) == best
             pairs += 1
             exact += len(finding.positions) == best
-    assert exact > 0.8 * pairs > 20
+    assert exact == pairs > 20, "all sets of 7 items are few"
 
 
 def test_prince_by_hand() -> None:
