@@ -32,6 +32,11 @@ class People:
     pairs: torch.Tensor
     slot: tuple[torch.Tensor, torch.Tensor]
 
+    @property
+    def at(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """`slot` on the CPU."""
+        return self.slot[0].cpu(), self.slot[1].cpu()
+
 
 def people(world: EditedWorld, row: torch.Tensor, target: torch.Tensor, coalitions: int) -> Iterator[People]:
     """Groups of persons small enough that `coalitions` of each fit `CELLS`; those without a history are in none."""
@@ -60,10 +65,13 @@ def subsets(here: torch.Tensor, sizes: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def values_of(world: EditedWorld, group: People, keep: torch.Tensor, k: int, value: str) -> torch.Tensor:
-    """float64[R, S, T]: the value of each target when only the columns keep Bool[R, S, L] are there."""
+    """float64[R, S, T]: the value of each target when only the columns keep Bool[R, S, L] are there.
+
+    On the CPU, as all that is solved in double precision: not every device has it.
+    """
     n_rows, n_sets = keep.shape[:2]
     edits = F.pad(keep, (world.histories.shape[1] - keep.shape[2], 0)).flatten(0, 1)
     rows = group.rows.repeat_interleave(n_sets)
     targets = group.targets.repeat_interleave(n_sets, 0)
     found = world.scores(rows, edits, targets) if value == "score" else world.margins(rows, edits, targets, k)
-    return torch.nan_to_num(found.double(), posinf=0.0, neginf=0.0).view(n_rows, n_sets, -1)
+    return torch.nan_to_num(found.cpu().double(), posinf=0.0, neginf=0.0).view(n_rows, n_sets, -1)

@@ -44,12 +44,12 @@ def ranked(
     `details["per_item"]` holds (column, value) of every history item, the most important first.
     """
     full = world.histories[row] >= 0
-    values = torch.nan_to_num(values.float(), nan=0.0).masked_fill(~full, float("-inf"))
+    values = torch.nan_to_num(values.float(), nan=0.0).to(full.device).masked_fill(~full, float("-inf"))
     order = torch.argsort(values, dim=1, descending=True, stable=True)
     limit = (values > 0).sum(1) if positive else full.sum(1)
     limit = limit if most is None else limit.clamp_max(most)
     length, tried = shortest(world, row, target, k, order, limit, progress)
-    spent = (tried + torch.as_tensor(calls, device=tried.device)).tolist()
+    spent = (tried + torch.as_tensor(calls).to(tried.device)).tolist()
     sizes, lengths, limits = full.sum(1).tolist(), length.tolist(), limit.tolist()
     columns, sorted_values = order.tolist(), values.gather(1, order).tolist()
     seconds = (time.perf_counter() - start) / max(1, len(row))

@@ -80,16 +80,16 @@ class IntegratedGradients:
         """float64[P, L]: the integral for each column; float64[P]: score(history) - score(empty history)."""
         layout = Layout.of(world, row, target)
         score = world.soft([(group.rows, group.targets) for group in layout.groups], straight=True)
-        here, total = layout.here.float(), torch.zeros(len(layout.here), dtype=torch.float64, device=row.device)
+        here, total = layout.here.float(), torch.zeros(len(layout.here), dtype=torch.float64)
         nodes, shares = np.polynomial.legendre.leggauss(self.steps)
         for step, (node, share) in enumerate(zip((nodes + 1) / 2, shares / 2, strict=True)):
             keep = (here * float(node)).requires_grad_()
             height = torch.stack([part.sum() for part in score(layout.views(keep))]).sum()
-            total += float(share) * torch.autograd.grad(height, keep)[0]
+            total += float(share) * torch.autograd.grad(height, keep)[0].cpu()
             progress(step / self.steps, f"point {step:,} of {self.steps:,}, {len(row):,} pairs")
-        values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64, device=row.device)
-        for group, block in zip(layout.groups, layout.views(total * here), strict=True):
-            values[group.pairs, -block.shape[2] :] = block[group.slot]
+        values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64)
+        for group, block in zip(layout.groups, layout.views(total * here.cpu()), strict=True):
+            values[group.pairs.cpu(), -block.shape[2] :] = block[group.slot[0].cpu(), group.slot[1].cpu()]
         full, wanted = world.histories[row] >= 0, target[:, None]
         ends = world.scores(row, full, wanted) - world.scores(row, torch.zeros_like(full), wanted)
-        return values, ends[:, 0].double()
+        return values, ends[:, 0].cpu().double()

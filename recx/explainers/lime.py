@@ -52,10 +52,11 @@ class Lime:
         A set's predicted effect is the sum of its coefficients. All targets of a person share the runs.
         """
         start = time.perf_counter()
-        values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64, device=row.device)
+        values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64)
         done = 0
         for group in people(world, row, target, self.samples + 1):
-            values[group.pairs, -group.here.shape[1] :] = self._coefficients(world, group, k, seed)[group.slot]
+            found = self._coefficients(world, group, k, seed)
+            values[group.pairs.cpu(), -group.here.shape[1] :] = found[group.at]
             done += len(group.pairs)
             progress(0.8 * done / len(row), f"{done:,} of {len(row):,} pairs measured")
         return ranked(
@@ -77,12 +78,13 @@ class Lime:
         spread = (torch.arange(self.samples, device=n.device) * n[:, None]) // self.samples
         keep = torch.cat([group.here[:, None], subsets(group.here, spread, seed)], dim=1)
         worth = values_of(world, group, keep, k, self.value)
-        x, size = keep.double(), keep.sum(2, dtype=torch.float64)
+        keep, n, absent = keep.cpu(), n.cpu(), ~group.here.cpu()
+        x, size = keep.double(), keep.sum(2).double()
         distance = 1 - (size / n[:, None]).sqrt()
         weight = torch.exp(-distance.square() / self.width**2).sqrt()[:, :, None]
         total = weight.sum(1, keepdim=True)
         x = x - (weight * x).sum(1, keepdim=True) / total
         y = worth - (weight * worth).sum(1, keepdim=True) / total
         weighted = (weight * x).mT
-        gram = weighted @ x + torch.diag_embed(self.l2 + 1e-9 + (~group.here).double())
+        gram = weighted @ x + torch.diag_embed(self.l2 + 1e-9 + absent.double())
         return torch.linalg.solve(gram, weighted @ y).mT

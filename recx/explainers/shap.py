@@ -61,13 +61,13 @@ class Shap:
         start = time.perf_counter()
         n = (world.histories[row] >= 0).sum(1)
         short = n <= self.samples.bit_length() - 1
-        values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64, device=row.device)
+        values = torch.zeros(len(row), world.histories.shape[1], dtype=torch.float64)
         done = 0
         for exact in (True, False):
             asked = torch.nonzero(short == exact)[:, 0]
             for group in people(world, row[asked], target[asked], self.samples):
                 found = self._exact(world, group, k) if exact else self._sampled(world, group, k, seed)
-                values[asked[group.pairs], -group.here.shape[1] :] = found[group.slot]
+                values[asked[group.pairs].cpu(), -group.here.shape[1] :] = found[group.at]
                 done += len(group.pairs)
                 progress(0.8 * done / len(row), f"{done:,} of {len(row):,} pairs measured")
         calls = torch.where(short, 2**n, 2 * (self.samples // 2) + 2)
@@ -95,11 +95,12 @@ class Shap:
         bits = (codes[None, :, None] >> place[:, None].clamp_min(0)) & 1
         keep = (bits == 1) & group.here[:, None]
         worth = values_of(world, group, keep, k, self.value)
-        n, size = group.here.sum(1).double()[:, None, None], keep.sum(2, dtype=torch.float64)[:, :, None]
+        keep, here, codes = keep.cpu(), group.here.cpu(), codes.cpu()
+        n, size = here.sum(1).double()[:, None, None], keep.sum(2).double()[:, :, None]
         with_it = torch.lgamma(size) + torch.lgamma(n - size + 1) - torch.lgamma(n + 1)
         without = torch.lgamma(size + 1) + torch.lgamma(n - size) - torch.lgamma(n + 1)
         share = torch.where(keep, with_it.exp(), -without.exp())
-        real = group.here[:, None] & (codes[None, :, None] < 2**n)
+        real = here[:, None] & (codes[None, :, None] < 2**n)
         return worth.mT @ torch.where(real, share, 0.0)
 
     def _sampled(self, world: EditedWorld, group: People, k: int, seed: int) -> torch.Tensor:
@@ -109,11 +110,12 @@ class Shap:
         keep = torch.cat([half, ~half & group.here[:, None]], dim=1)
         ends = torch.stack([torch.zeros_like(group.here), group.here], dim=1)
         worth = values_of(world, group, torch.cat([ends, keep], dim=1), k, self.value)
+        keep, real, n = keep.cpu(), group.here.cpu(), n.cpu()
         nothing, everything, worth = worth.split([1, 1, keep.shape[1]], dim=1)
         curves = size_curves(keep.sum(2), n)
         z = torch.cat([keep.double(), curves], dim=2)
-        here = F.pad(group.here.double(), (0, curves.shape[2]))
-        absent = F.pad((~group.here).double(), (0, curves.shape[2]))
+        here = F.pad(real.double(), (0, curves.shape[2]))
+        absent = F.pad((~real).double(), (0, curves.shape[2]))
         enough = self.samples >= ENOUGH * (n + curves.shape[2])
         gram = z.mT @ z / z.shape[1] + torch.diag_embed(absent + torch.where(enough, TINY, FEW)[:, None])
         right = z.mT @ (worth - nothing) / z.shape[1]
@@ -138,8 +140,8 @@ def size_curves(size: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
 
 def kernel_sizes(n: torch.Tensor, samples: int) -> torch.Tensor:
     """Long[R, samples]: sizes of coalitions of n items, in proportion to 1 / (s (n - s)) for s = 1 .. n - 1."""
-    size = torch.arange(1, int(n.max()), device=n.device, dtype=torch.float64)
-    weight = torch.where(size < n[:, None], 1 / (size * (n[:, None] - size)), 0.0)
+    whole, size = n.cpu()[:, None], torch.arange(1, int(n.max()), dtype=torch.float64)
+    weight = torch.where(size < whole, 1 / (size * (whole - size)), 0.0)
     share = (weight.cumsum(1) / weight.sum(1, keepdim=True)).contiguous()
-    place = (torch.arange(samples, device=n.device, dtype=torch.float64) + 0.5) / samples
-    return torch.searchsorted(share, place.expand(len(n), -1).contiguous()) + 1
+    place = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
+    return (torch.searchsorted(share, place.expand(len(n), -1).contiguous()) + 1).to(n.device)
