@@ -24,8 +24,8 @@ class CausalRulesTable3:
     or none of them is not verified). Beside it what the paper does not do: `fresh_verified_share`, the same on 500
     perturbed histories drawn afterwards; `fresh_sure_share`, the share whose interval of that difference lies above 0;
     `effect`, the mean over users of P(Y | the item put back) - P(Y | replaced), the same perturbed history run both
-    ways. `placebo`: the same for a random item of the history: where that is near the rules', Eq. 2 says little (items are
-    perturbed together, so one that merely stays with the cause passes). `causal-rules-beyond` has more controls.
+    ways. `placebo`: the same for a random item of the history; where that is near the rules, Eq. 2 says little (items
+    are perturbed together, so one that merely stays with the cause passes). `causal-rules-beyond` has more controls.
 
     Intervals: 95 %, bootstrap over users. Deviations: as `causal-rules-table2`.
     """
