@@ -152,12 +152,14 @@ def _together(case: Case) -> None:
         outcomes = {name: fetch.get(explain_recipe(case, name), wait=2 * fetch.WAIT) for name in asked}
         every = fetch.get(every_item(case), "What each item alone does", wait=2 * fetch.WAIT)
         st.markdown("##### Do the two kinds agree, and does the check?")
-        open_jobs = [one for one in (*outcomes.values(), every) if one.job is not None and one.job.open]
-        if every.result is None or open_jobs:
-            st.caption("Waiting for the answers above." if open_jobs else text.md(every.error))
+        if every.result is None:
+            st.caption("Waiting for the answers above." if every.job and every.job.open else text.md(every.error))
             return
         answers = {name: one.result[0].as_dict() for name, one in outcomes.items() if one.result}
         rows = compared(answers.get(ASSOCIATION), answers.get(CAUSAL), every.result[0].as_dict())
+        coming = [explainers.short(name) for name, one in outcomes.items() if one.job is not None and one.job.open]
+        if coming:
+            st.caption(f":material/hourglass_top: Still to come: {text.md(' and '.join(coming))}.")
         st.caption(_words(case, rows))
         st.html(cards.rules(rows, KINDS))
         st.markdown(chance_words(every.result[0].as_dict()))

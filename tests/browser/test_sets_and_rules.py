@@ -11,6 +11,7 @@ from tests.browser.test_browser import expect, idle
 pytestmark = pytest.mark.browser
 
 CASE = "dataset=planted&model=ease&user=u005&k=5"
+QUICK = "&".join(f"explainer_settings=causal-rules.{field}" for field in ("epochs%3D2", "hidden%3D32", "m%3D50"))
 
 
 def open_sets(page, app: str, query: str, cards: int = 4) -> None:
@@ -65,16 +66,16 @@ def test_from_a_recommendation_to_checked_sets_their_size_the_bars_and_a_link_th
 
 def test_a_whole_list_is_explained_and_the_stored_scores_need_no_computing(page, app: str) -> None:
     open_sets(page, app, f"{CASE}&explainers=minimal&explainers=leave-one-out", cards=2)
-    page.get_by_role("button", name=re.compile("Whole list")).click()
+    page.get_by_role("radio", name=re.compile("Whole list")).click()
     expect(page.get_by_role("heading", name=re.compile("What do these 5 recommendations hang on"))).to_be_visible()
     expect(page.locator(".rx-card[data-explainer=minimal]")).to_contain_text("asked for 3")
-    page.get_by_role("button", name="the whole list").click()
+    page.get_by_role("radio", name="the whole list").click()
     expect(page.locator(".rx-card[data-explainer=minimal]")).to_contain_text("asked for 5")
     expect(page).to_have_url(re.compile("replace=all"))
     idle(page)
-    page.get_by_role("button", name=re.compile("Over many users")).click()
+    page.get_by_role("radio", name=re.compile("Over many users")).click()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
-    page.get_by_role("button", name="as the paper counts").click()
+    page.get_by_role("radio", name="as the paper counts").click()
     expect(page).to_have_url(re.compile("convention=as-published"))
     expect(page.get_by_text(re.compile("measured over [0-9,]+ recommendations"))).to_be_visible()
     idle(page)
@@ -82,10 +83,14 @@ def test_a_whole_list_is_explained_and_the_stored_scores_need_no_computing(page,
 
 
 def test_rules_are_checked_item_by_item_and_a_slider_stands_in_the_link(page, app: str) -> None:
-    page.goto(f"{app}/rules?{CASE}")
-    rows = page.locator(".rx-rules tbody tr")
+    page.goto(f"{app}/rules?{CASE}&{QUICK}")
+    rows = page.locator("[aria-label='Rules after the check'] tbody tr")
     expect(rows.first).to_be_visible()
     expect(page.get_by_text("Having an answer is no merit")).to_be_visible()
+    idle(page)
+    expect(page.get_by_text("What the perturbed histories say")).to_be_visible()
+    page.get_by_text("Look into the perturbed histories").click()
+    expect(page.locator(".rx-perturbed tbody tr").first).to_be_visible()
     idle(page)
     before = rows.count()
     slider = page.get_by_role("slider", name=re.compile("least lift"))
