@@ -15,13 +15,13 @@ from recx.recipes.fit import Fit
 from recx.recipes.judge import Judge
 
 CHUNK = 50
-START = (0.003, 0.03, 0.3)
+START = (0.01, 0.03, 0.1)
 """Values of lambda that every search begins with, so that searches for several lengths share them."""
 CLOSE = 0.02
 MOST = 12
 """Values of lambda tried for one length."""
-LEAST, GREATEST = 1e-5, 10.0
-"""No lambda beyond these is tried; LCER allows none above."""
+LEAST, GREATEST = 1e-5, 3.0
+"""No lambda beyond these is tried."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Matched:
     """lambda at which LCER's sets are, on *validation* people, as long on average as those of `other`.
 
     The mean length falls as lambda grows; it is searched by halving and interpolation in log lambda until the two
-    lengths are within `CLOSE` items, or `MOST` values are tried. A length counts pairs with a set, as in the tables.
+    lengths are within `CLOSE` items, or `MOST` values are tried. A length counts pairs with a set, as in the tables; a
+    lambda so great that LCER finds sets for fewer than half as many pairs as the other counts as length 0: the few that
+    are left say nothing, and the search goes back.
     """
 
     fit: Fit
@@ -58,13 +60,17 @@ class Matched:
         """`lam`, `length` of LCER's sets there and `wanted`, the other's, on validation people; `tried`: (lambda,
         length) of all."""
 
-        def length(explainer: Named) -> float:
-            tables = [get(part) for part in self._judged(explainer)]
-            found = sum(int(table["found"].sum()) for table in tables)
-            return sum(int(table["length"].sum()) for table in tables) / max(1, found)
+        def total(explainer: Named, column: str) -> int:
+            return sum(int(get(part)[column].sum()) for part in self._judged(explainer))
 
-        wanted = length(self.other)
-        tried = search(lambda lam: length(self.at(lam)), wanted, progress)
+        found = total(self.other, "found")
+        wanted = total(self.other, "length") / max(1, found)
+
+        def length(lam: float) -> float:
+            own = total(self.at(lam), "found")
+            return total(self.at(lam), "length") / own if 2 * own >= max(1, found) else 0.0
+
+        tried = search(length, wanted, progress)
         best = min(tried, key=lambda lam: abs(tried[lam] - wanted))
         return {"lam": best, "length": tried[best], "wanted": wanted, "tried": sorted(tried.items())}
 
@@ -95,7 +101,7 @@ def _next(tried: dict[float, float], wanted: float) -> float | None:
     if not longer:
         return _round(min(shorter) / 10) if min(shorter) > LEAST else None
     if not shorter:
-        return _round(min(max(longer) * 10, GREATEST)) if max(longer) < GREATEST else None
+        return _round(min(max(longer) * 3, GREATEST)) if max(longer) < GREATEST else None
     low, high = max(longer), min((lam for lam in shorter if lam > max(longer)), default=max(shorter))
     share = (tried[low] - wanted) / (tried[low] - tried[high])
     if len(tried) % 3 == 2:

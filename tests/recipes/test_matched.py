@@ -11,7 +11,7 @@ import pytest
 from recx.core.progress import quiet
 from recx.recipes._build import explainer_of, fit_of
 from recx.recipes.judge import Judge
-from recx.recipes.matched import CLOSE, MOST, START, Matched, search
+from recx.recipes.matched import CLOSE, GREATEST, MOST, START, Matched, search
 
 
 @pytest.mark.parametrize("wanted", [1.05, 1.7, 3.4, 4.9, 9.0])
@@ -35,7 +35,15 @@ def test_a_length_that_no_lambda_has_ends_too() -> None:
     assert min(abs(n - 2.5) for n in jump.values()) == 1.5
     assert len(search(lambda lam: 1.0, 3.0, quiet)) <= MOST
     assert len(search(lambda lam: 5.0, 3.0, quiet)) <= MOST
-    assert all(math.isfinite(lam) and lam <= 10 for lam in search(lambda lam: 5.0, 3.0, quiet))
+    assert all(math.isfinite(lam) and lam <= GREATEST for lam in search(lambda lam: 5.0, 3.0, quiet))
+
+
+def test_where_the_other_finds_far_more_the_search_goes_back() -> None:
+    """Above 0.1 so few sets are left that their length (counted as 0) means nothing; the answer lies below."""
+    tried = search(lambda lam: 6 / (1 + 50 * lam) + 1 if lam < 0.1 else 0.0, 2.3, quiet)
+    best = min(tried, key=lambda lam: abs(tried[lam] - 2.3))
+    assert abs(tried[best] - 2.3) <= CLOSE
+    assert best < 0.1
 
 
 def test_lcer_is_tuned_on_validation_people_only() -> None:
@@ -52,6 +60,8 @@ def test_lcer_is_tuned_on_validation_people_only() -> None:
     judged = [recipe for recipe in asked if isinstance(recipe, Judge)]
     assert {recipe.part for recipe in judged} == {"valid"}
     lengths = {dict(r.explainer.settings).get("lam", 0.01): get(r) for r in judged if r.explainer.name == "lcer"}
-    mean = lambda table: table["length"].sum() / max(1, table["found"].sum())  # noqa: E731
+    found = next(get(recipe) for recipe in judged if recipe.explainer.name == "minimal")["found"].sum()
+    enough = lambda table: 2 * table["found"].sum() >= max(1, found)  # noqa: E731
+    mean = lambda table: table["length"].sum() / table["found"].sum() if enough(table) else 0.0  # noqa: E731
     assert dict(map(tuple, match["tried"])) == {lam: pytest.approx(mean(table)) for lam, table in lengths.items()}
     assert abs(match["length"] - match["wanted"]) == min(abs(n - match["wanted"]) for _, n in match["tried"])
