@@ -128,7 +128,8 @@ def listed(name: str) -> set[str]:
 
 
 def test_requirements_are_exactly_what_the_project_imports() -> None:
-    only_for_benches = {"playwright"}  # `bench start` looks at the page; `make bench` installs the tests' requirements
+    only_for_benches = {"playwright", "mlxtend"}  # of the tests' requirements, which `make bench` installs: it looks at
+    # the page (`bench start`) and mines the same rules (`bench rules`)
     assert third_party("recx", "pages", "app.py") - only_for_benches == listed("requirements.txt")
 
 
