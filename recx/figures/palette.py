@@ -38,6 +38,11 @@ _KNOWN = {
     "lxr": "#9C4F7C",
     "knn": "#4F8F6B",
     "random": "#8A92A0",
+    "random-item": "#8A92A0",
+    "most-recent": "#E07A9A",
+    "most-popular": "#7A9A1F",
+    "gradient-x-input": "#A0633B",
+    "largest-difference": "#4F8F6B",
 }
 
 

@@ -254,6 +254,7 @@ def _panel(fig: go.Figure, rows: Rows, place: Mapping[str, int], metric: str, ax
                 y=[place[row["label"]] for row in own],
                 xaxis=axis,
                 mode="markers",
+                cliponaxis=False,
                 marker={"symbol": mark, "size": 9, "color": colours, "line": {"width": 2, "color": colours}},
                 text=[f"<b>{plain(row['label'])}</b><br>{name or 'published'} {row[metric][field]:.4g}" for row in own],
                 hovertemplate="%{text}<extra></extra>",
@@ -269,6 +270,7 @@ def _panel(fig: go.Figure, rows: Rows, place: Mapping[str, int], metric: str, ax
             y=[place[row["label"]]],
             xaxis=axis,
             mode="markers",
+            cliponaxis=False,
             marker={"size": 10, "color": colour},
             error_x={
                 "type": "data",
@@ -317,24 +319,36 @@ def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.
             hovertemplate="<b>LCER, %{customdata[0]}</b><br>%{x:.2f} items<br>F_NS %{y:.1f}%{customdata[1]}"
             "<extra></extra>",
         )
-    for row in points:
+    widest = max(row["length"] for row in (*points, *(row for _, line in drawn for row in line)))
+    for row, said in zip(points, _labels(points, widest), strict=True):
         colour = palette.of_name(row["explainer"])
         fig.add_scatter(
             x=[row["length"]],
             y=[row["f_ns"]],
             mode="markers+text",
             marker={"size": 11, "symbol": "diamond", "color": colour},
-            text=[plain(row["label"])],
+            text=[said],
             textposition="middle right",
             textfont={"size": 12},
             cliponaxis=False,
-            customdata=[_span(row)],
-            hovertemplate="<b>%{text}</b><br>%{x:.2f} items<br>F_NS %{y:.1f}%{customdata}<extra></extra>",
+            customdata=[[plain(row["label"]), _span(row)]],
+            hovertemplate="<b>%{customdata[0]}</b><br>%{x:.2f} items<br>F_NS %{y:.1f}%{customdata[1]}<extra></extra>",
         )
-    widest = max(row["length"] for row in (*points, *(row for _, line in drawn for row in line)))
     fig.update_xaxes(title="items named, on average", range=[0, widest * 1.25], fixedrange=True)
     fig.update_yaxes(title="F_NS (%)", rangemode="tozero", fixedrange=True)
     return fig
+
+
+def _labels(points: Rows, widest: float) -> list[str]:
+    """A text per point; of points that lie nearly on each other the first says all names, on lines."""
+    heads: list[int] = []
+    names: dict[int, list[str]] = {}
+    for place, row in enumerate(points):
+        near = (h for h in heads if abs(points[h]["length"] - row["length"]) < 0.04 * widest)
+        head = next((h for h in near if abs(points[h]["f_ns"] - row["f_ns"]) < 4), place)
+        heads += [place] if head == place else []
+        names.setdefault(head, []).append(plain(row["label"]))
+    return ["<br>".join(names.get(place, ())) for place in range(len(points))]
 
 
 def _last(name: str, line: Rows) -> list[str]:

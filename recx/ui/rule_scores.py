@@ -89,6 +89,7 @@ NAMES = {
     "most-recent": "Most recent item",
     "most-popular": "Most popular item",
     "gradient-x-input": "Gradient × input",
+    "largest-difference": "Largest difference",
 }
 
 

@@ -131,6 +131,14 @@ def test_the_tradeoff_has_a_line_per_parameter_and_a_mark_per_explainer() -> Non
     assert "No sweep" in words(sets.tradeoff({"lambda": []}, []))
 
 
+def test_points_that_lie_on_each_other_share_a_label() -> None:
+    near = [("A", 3.0, 70.0), ("B", 3.1, 71.0), ("C", 3.0, 90.0), ("D", 22.0, 70.0)]
+    points = [{"explainer": n, "label": n, "length": x, "f_ns": y} for n, x, y in near]
+    marks = sets.tradeoff({}, points).data
+    assert [mark.text[0] for mark in marks] == ["A<br>B", "", "C", "D"]
+    assert [mark.customdata[0][0] for mark in marks] == ["A", "B", "C", "D"], "each is named on hover"
+
+
 def test_agreement_is_a_square_without_its_diagonal() -> None:
     figure = sets.matrix(["A", "<b>"], [[1.0, 0.25], [0.25, None]])
     (heat,) = figure.data
