@@ -37,8 +37,8 @@ class Kaffes:
     tried on its 100 users of ML-100K, top 5, and this one was chosen by these very cells, its budget so that a set is
     found as often: 68.4 % (LCER's paper: 68.0), length 1.77 (1.69), PN 43.0 (36.8), PS 41.5 (47.1). Top 10 and ML-1M
     took no part in the choice. With `answer` `best` PN is 59.1, with `goal` `rank` 100 by construction: a search that
-    stops at success has a low PN only if success is not leaving the list, and if it is barely reached. The defaults find
-    a set for 95.2 %, of length 3.16.
+    stops at success has a low PN only if success is not leaving the list, and if it is barely reached. The defaults
+    find a set for 95.2 %, of length 3.16.
     """
 
     goal: str = param(

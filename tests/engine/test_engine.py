@@ -134,6 +134,9 @@ def test_what_is_kept_in_memory_can_be_polled_for(engine):
     recipe = ProbeQuick(Probe("polled", 6, 0.1))
     job = engine.ask(recipe, wait=0.0).job
     until(lambda: engine.job(job.key) is None)
+    until(
+        lambda: engine.peek(recipe) is not None
+    )  # the row goes when the worker is done, the result is then on its way
     assert engine.peek(recipe)["twice"] == 12
 
 

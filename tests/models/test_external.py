@@ -20,7 +20,7 @@ from recx.data.interactions import PAD
 from recx.models import _external_python
 from recx.models._scorer import load_scorer, save_scorer
 from recx.recipes._build import explainer_of, fit_of
-from recx.recipes._recipe import key, plain_get
+from recx.recipes._recipe import key
 from recx.recipes.explain import Explain
 from recx.recipes.people import Person
 from tests.models import test_contract
@@ -524,7 +524,7 @@ def test_the_settings_file_of_the_document_is_read(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("RECX_MODELS", str(tmp_path / "models.toml"))
     found, broken = registered.read()
     assert broken == {}
-    assert set(found) == {"shop", "live", "vec", "knn"}
+    assert set(found) == {"shop", "live", "vec", "similar"}
     assert found["live"].model == registered.HttpModel(http="http://127.0.0.1:9000/scores", token="LIVE_TOKEN")
     assert found["shop"].model.timeout == registered.PythonModel().timeout
 
@@ -693,11 +693,18 @@ def test_every_explainer_explains_it_or_says_what_it_lacks(name: str) -> None:
     fit_recipe = fit_of("planted", name, split="leave-one-out")
     results: dict[Any, Any] = {fit_recipe: fitted(name), fit_recipe.split_data: small_split()}
     results[fit_recipe.data] = small_data()
-    get = lambda recipe: results.get(recipe) or plain_get(recipe)  # noqa: E731
+
+    def get(recipe: Any) -> Any:
+        return results[recipe] if recipe in results else recipe.run(get, lambda *_: None)
+
+    quick = {
+        "lcer": {"steps": 50},
+        "lxr": {"tries": 1, "steps": 5},
+        "causal-rules": {"m": 20, "m_test": 20, "epochs": 1},
+    }
     soft = hasattr(fitted(name), "soft_score")
     for explainer in registry.names("explainers"):
-        settings = {"steps": 50} if explainer == "lcer" else {}
-        asked = Explain(fit_recipe, (Person("u007"),), (None,), explainer_of(explainer, settings), 5)
+        asked = Explain(fit_recipe, (Person("u007"),), (None,), explainer_of(explainer, quick.get(explainer, {})), 5)
         needs = set(registry.form("explainers", explainer)["needs"])
         if "soft" in needs and not soft:
             with pytest.raises(BadInput, match=rf"{explainer} needs scores that can be diff.* {name} does not"):
