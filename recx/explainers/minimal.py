@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -119,7 +120,9 @@ def _certificate(answer: Answer) -> str:
         done = answer.exhausted == len(answer.effects)
         return f"no set does it (all {smaller} tried)" if done else f"no set found: {tried} of {smaller} tried"
     if answer.exhausted < len(answer.items) - 1:
-        return f"not proved that no smaller set exists: {tried} of {smaller} tried"
+        ruled = sum(math.comb(len(answer.effects), size) for size in range(1, answer.ruled_out + 1))
+        more = f" and {ruled:,} ruled out by the model's sums" if ruled else ""
+        return f"not proved that no smaller set exists: {tried} of {smaller} tried{more}"
     if len(answer.items) == 1:
         return "one item: there is no smaller set"
     if answer.tried < answer.smaller:
