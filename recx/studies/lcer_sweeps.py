@@ -53,7 +53,7 @@ class LcerSweeps:
         """The model on all but the held-out users."""
         return fit_of(self.data, self.model, 0)
 
-    def lines(self) -> list[tuple[System, str, str]]:
+    def points(self) -> list[tuple[System, str, str]]:
         """(system, param, param_value) of every line."""
         lines = [(system, "", "") for system in self.systems]
         for system in (one for one in self.systems if one.explainer.name == "lcer"):
@@ -62,7 +62,7 @@ class LcerSweeps:
         return lines
 
     def needs(self) -> tuple[Recipe, ...]:
-        systems = [system for system, _, _ in self.lines()]
+        systems = [system for system, _, _ in self.points()]
         return tuple(dict.fromkeys(part for s in systems for part in judged(self.fit, s, self.k, self.users, 0)))
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
@@ -70,7 +70,7 @@ class LcerSweeps:
         from recx.studies._rows import plain
 
         rows = []
-        for system, name, value in self.lines():
+        for system, name, value in self.points():
             table = joined(get, judged(self.fit, system, self.k, self.users, 0))
             named = head(self.data, self.model, system, f"top-{self.k}", name, value)
             rows += [named | row for convention in CONVENTIONS for row in measured(table, self.k, convention)]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from recx.core import paths
+from recx.core import registry
 from recx.engine import shipped
 
 
@@ -36,3 +37,11 @@ def test_a_table_without_lines_is_replaced_whole(tmp_path: Path, monkeypatch: py
     (stored,) = shipped.read("board")
     assert [row["system"] for row in stored["rows"]] == ["markov"]
     assert stored["provenance"] == {"command": "any"}
+
+
+def test_lines_of_a_study_are_names_of_columns() -> None:
+    """`study --keep` reads `lines` of every study: a method of that name broke it after the work was done."""
+    for name in registry.names("studies"):
+        lines = getattr(registry.load("studies", name), "lines", ())
+        assert isinstance(lines, tuple), name
+        assert all(isinstance(line, str) for line in lines), name
