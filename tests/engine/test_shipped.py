@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from recx.core import paths
-from recx.core import registry
+from recx.core import paths, registry
 from recx.engine import shipped
 
 
