@@ -72,9 +72,34 @@ def test_the_papers_example_by_hand() -> None:
 def test_the_second_case_of_the_papers_example() -> None:
     """A, B', C -> Y as well: A and C stand in both records, B in one."""
     world = follows(lambda h: (h == A).any(1), [[A, B, C]])
-    found = thetas("as-published", *records(world, [[A, B, C], [A, NEW, C]], [True, True]), gamma=1.0)
+    made, cases = records(world, [[A, B, C], [A, NEW, C]], [True, True])
+    found = thetas("as-published", made, cases, gamma=1.0)
     assert found[A] == pytest.approx(found[C])
     assert found[A] > found[B] == pytest.approx(found[NEW])
+
+
+def test_equal_weights_are_placed_against_the_history() -> None:
+    """B and the item put in its place have the same theta: the one outside the history comes before."""
+    world = follows(lambda h: (h == A).any(1), [[A, B, C]])
+    made, cases = records(world, [[A, B, C], [A, NEW, C]], [True, True])
+    found = _rules.fit(made, cases, 0.7, "as-published", 1, 1.0, 0.01)
+    place = dict(zip(found.item.tolist(), found.place.tolist(), strict=True))
+    value = dict(zip(found.item.tolist(), found.value.tolist(), strict=True))
+    assert value[B] == value[NEW]
+    assert place == {C: 1, A: 2, NEW: 3, B: 4}
+
+
+def test_the_best_of_a_history_is_the_first_of_its_items() -> None:
+    """As by a loop over all that was fitted, for pairs of several people at once."""
+    for seed in range(5):
+        _, made, cases = case(seed)
+        theta = _rules.fit(made, cases, 0.7, "as-published", 20, 1.0, 0.01)
+        item, place = _rules.best(theta, cases)
+        for p in range(3):
+            own, mine = cases.window[cases.person[p]].tolist(), theta.of(p)
+            fitted = zip(theta.item[mine].tolist(), theta.place[mine].tolist(), theta.value[mine].tolist(), strict=True)
+            first = next(((i, at) for i, at, value in fitted if i in own and value > 0), (-1, 0))
+            assert (int(item[p]), int(place[p])) == first
 
 
 def case(seed: int) -> tuple[EditedWorld, _rules.Records, _rules.Cases]:

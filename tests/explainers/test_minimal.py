@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import comb
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from recx.core import registry
 from recx.core.errors import BadInput
 from recx.explainers._bounds import least_sizes
 from recx.explainers._optimum import smallest_sizes
+from recx.explainers._smallest import Search
 from recx.explainers.minimal import Minimal
 from recx.worlds.edited import EditedWorld
 from tests.explainers.conftest import columns_of, does, pairs_of, smallest, world_of
@@ -74,6 +77,27 @@ def test_certificates_count_what_was_tried(goal: str) -> None:
                 seen.add(finding.proved)
                 assert f"{tried:,}" in finding.searched
     assert seen == {True, None}
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("needle", [(1, 4, 7), (0, 2, 5, 8)])
+def test_what_is_proved_was_asked(goal: str, needle: tuple[int, ...]) -> None:
+    """One set does it, and margins give no hint of it: each smaller set must have been taken out by a run."""
+    n, asked, reply = 10, set(), None
+    plan: Any = Search(goal, n, 5000, 64).run()
+    while True:
+        try:
+            keep = plan.send(reply).keep
+        except StopIteration as end:
+            answer = end.value
+            break
+        asked |= {tuple(np.flatnonzero(~one).tolist()) for one in keep}
+        stays = ~(~keep)[:, list(needle)].all(1) & (keep[:, list(needle)].all(1) | (keep.sum(1) > 5))
+        reply = np.stack([stays, np.where(stays, 1.0, -1.0)], axis=1)
+    assert answer.items == list(needle)
+    assert answer.exhausted >= len(needle) - 1
+    for size in range(1, len(needle)):
+        assert asked >= set(combinations(range(n), size))
 
 
 @pytest.mark.parametrize("goal", GOALS)

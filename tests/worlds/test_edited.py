@@ -147,6 +147,31 @@ def test_replaced_histories() -> None:
     torch.testing.assert_close(world.scores_of(other, torch.tensor([2])), expected)
 
 
+@pytest.mark.parametrize("candidates", ["both", "replaced"])
+def test_places_after_a_replacement_are_those_of_a_loop(candidates: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replaced item may be recommended only with `replaced`; what is no candidate comes after everything."""
+    world, stream = random_world(), torch.Generator().manual_seed(2)
+    world.scorer.weights[:] = (2 * world.scorer.weights).round()  # whole numbers: equal sums are equal
+    row = torch.randint(6, (20,), generator=stream)
+    new = torch.stack([torch.randperm(30, generator=stream)[:9] for _ in row])
+    new[::3, 0] = PAD
+    targets = torch.arange(30).expand(20, -1)
+    monkeypatch.setattr(edited, "BLOCK_BYTES", 4 * 8 * 30 * 3)
+    rank, first = world.ranks_of(new, row, targets, candidates), world.first_of(new, row, candidates)
+    moved = 0
+    for s in range(20):
+        own, other = set(world.histories[row[s]].tolist()), set(new[s].tolist())
+        score = [sum(float(world.scorer.weights[i, t]) for i in other if i != PAD) for t in range(30)]
+        free = [t for t in range(30) if t not in (own | other if candidates == "both" else other)]
+        expected = [sum(score[i] >= score[t] for i in free) if t in free else 31 for t in range(30)]
+        assert rank[s].tolist() == expected
+        assert first[s] == min(free, key=lambda t: (-score[t], t))
+        moved += int(first[s]) in own
+    assert (moved > 0) == (candidates == "replaced")
+    with pytest.raises(BadInput, match="use both or replaced"):
+        world.ranks_of(new, row, targets, "all")
+
+
 def test_compact_closes_gaps_in_order() -> None:
     histories = torch.tensor([[PAD, 7, 8, 9], [1, PAD, 2, PAD]])
     keep = torch.tensor([[True, True, False, True], [True, True, True, True]])
