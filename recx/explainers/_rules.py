@@ -22,6 +22,8 @@ from recx.worlds.edited import EditedWorld
 
 SHOWN, LEADING = 30, 5
 """Perturbed histories kept with a finding, and items of the largest theta."""
+ASKED = 2**16
+"""Perturbed histories that are written out in full at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Asking:
         items = torch.cat([cases.window[:, None], perturbed], dim=1) if own else perturbed
         m = items.shape[1]
         y = torch.empty(len(cases.rows), m, cases.targets.shape[1], dtype=torch.bool, device=items.device)
-        for r in torch.arange(len(cases.rows), device=items.device).split(max(1, 2**16 // m)):
+        for r in torch.arange(len(cases.rows), device=items.device).split(max(1, ASKED // m)):
             histories = self._whole(r.repeat_interleave(m), items[r].flatten(0, 1))
             who, targets = cases.rows[r].repeat_interleave(m), cases.targets[r].repeat_interleave(m, 0)
             rank = self.world.ranks_of(histories, who, targets, self.candidates)
@@ -95,22 +97,24 @@ class Asking:
         return Records(items, y[cases.slot[0], :, cases.slot[1]], own)
 
     def put_back(self, fresh: Records, progress: Progress) -> torch.Tensor:
-        """Long[P, n, 3]: for each item of the window, of the records in which it was replaced: how many, how many have
-        the output only with the item put back, how many only without it."""
+        """Long[P, n, 3]: for each item of the window, of the records in which another stands at its place: how many,
+        how many have the output only with the item put back there, how many only without. A record that has it at a
+        second place counts too."""
         cases, n = self.cases, fresh.items.shape[2]
         own = cases.window[cases.person][:, None]
         items = fresh.items[cases.person]
         out = torch.zeros(len(cases.target), n, 3, dtype=torch.long, device=items.device)
         for j in range(n):
             pair, record = torch.nonzero((items[:, :, j] != own[:, :, j]) & (own[:, :, j] != PAD), as_tuple=True)
-            back = items[pair, record]
-            back[:, j] = own[pair, 0, j]
-            histories = self._whole(cases.person[pair], back)
-            who, target = cases.rows[cases.person[pair]], cases.target[pair, None]
-            with_it = self.world.ranks_of(histories, who, target, self.candidates)[:, 0] <= self.limit
-            without = fresh.y[pair, record]
-            for c, counted in enumerate((torch.ones_like(without), with_it & ~without, without & ~with_it)):
-                out[:, j, c].index_add_(0, pair, counted.long())
+            for p, r in zip(pair.split(ASKED), record.split(ASKED), strict=True):
+                back = items[p, r]
+                back[:, j] = own[p, 0, j]
+                histories = self._whole(cases.person[p], back)
+                who, target = cases.rows[cases.person[p]], cases.target[p, None]
+                with_it = self.world.ranks_of(histories, who, target, self.candidates)[:, 0] <= self.limit
+                without = fresh.y[p, r]
+                for c, counted in enumerate((torch.ones_like(without), with_it & ~without, without & ~with_it)):
+                    out[:, j, c].index_add_(0, p, counted.long())
             progress((j + 1) / n, "putting items back")
         return out
 
@@ -228,8 +232,11 @@ def _ordered(pair: torch.Tensor, item: torch.Tensor, theta: torch.Tensor, cases:
 def best(theta: Thetas, cases: Cases) -> tuple[torch.Tensor, torch.Tensor]:
     """Item and place Long[P] of the item of the history with the largest theta; -1 and 0 where none has one."""
     item, place = torch.full_like(cases.target, -1), torch.zeros_like(cases.target)
-    mine = torch.nonzero(theta.in_history & (theta.value > 0))[:, 0].flip(0)
-    item[theta.pair[mine]], place[theta.pair[mine]] = theta.item[mine], theta.place[mine]
+    mine = torch.nonzero(theta.in_history & (theta.value > 0))[:, 0]
+    pair = theta.pair[mine]
+    first = torch.ones_like(pair, dtype=torch.bool)
+    first[1:] = pair[1:] != pair[:-1]
+    item[pair[first]], place[pair[first]] = theta.item[mine[first]], theta.place[mine[first]]
     return item, place
 
 
