@@ -162,8 +162,10 @@ class EditedWorld:
         their lengths and without the columns that none of a block has, so short ones cost little.
         """
         margin = torch.empty(targets.shape, device=self.histories.device)
-        order = torch.argsort((keep & (self.histories[row] != PAD)).sum(1), stable=True)
-        size = max(1, CACHED_BYTES // (4 * self.n_items))
+        here = self.histories != PAD
+        length = [(keep[part] & here[row[part]]).sum(1) for part in self._blocks(len(row))]
+        order = torch.argsort(torch.cat(length), stable=True) if length else row[:0]
+        size = max(1, CACHED_BYTES // (4 * max(self.n_items, self.histories.shape[1])))
         for part in order.split(size):
             scores = self._score(row[part], keep[part], None)
             own = scores.gather(1, targets[part])
