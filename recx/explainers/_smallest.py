@@ -29,8 +29,8 @@ class Answer:
     """What a search found: the items of the set (numbers in the history) or None, each item's own effect on the margin.
 
     `exhausted`: no set of up to so many items meets the goal, all having been tried or ruled out; `ruled_out`: up to so
-    many without being tried. `tried` of the `smaller` sets with fewer items than the one found were run. `tied`: by the
-    strict count the target is not in the list.
+    many without being tried. Of the `smaller` sets with fewer items than the one found, `tried` were run, those ruled
+    out left aside. `tied`: by the strict count the target is not in the list.
     """
 
     items: list[int] | None
@@ -87,7 +87,9 @@ class Search:
         if self.exhausted >= size - 1:
             tried = sum(math.comb(self.n, s) for s in range(self.ruled_out + 1, size))
         else:
-            packed = [np.packbits(part[(part.sum(1) < size)], axis=1) for part in self.tried]
+            sizes = [part.sum(1) for part in self.tried]
+            those = [(self.ruled_out < s) & (s < size) for s in sizes]
+            packed = [np.packbits(part[one], axis=1) for part, one in zip(self.tried, those, strict=True)]
             tried = len(np.unique(np.concatenate(packed), axis=0)) if packed else 0
         chosen = None if found is None else [int(j) for j in np.flatnonzero(found)]
         return Answer(chosen, self.effects, self.calls, self.exhausted, self.ruled_out, tried, smaller, self.tied)

@@ -116,12 +116,15 @@ class Minimal:
 def _certificate(answer: Answer) -> str:
     """What is known of smaller sets, in words: all of them tried or ruled out, or how many of how many."""
     tried, smaller = f"{answer.tried:,}", f"{answer.smaller:,}"
+    ruled = sum(math.comb(len(answer.effects), size) for size in range(1, answer.ruled_out + 1))
+    more = f" and {ruled:,} ruled out by the model's sums" if ruled else ""
     if answer.items is None:
-        done = answer.exhausted == len(answer.effects)
-        return f"no set does it (all {smaller} tried)" if done else f"no set found: {tried} of {smaller} tried"
+        if answer.exhausted < len(answer.effects):
+            return f"no set found: {tried} of {smaller} tried{more}"
+        return (
+            f"no set does it ({tried} of {smaller} tried{more})" if ruled else f"no set does it (all {smaller} tried)"
+        )
     if answer.exhausted < len(answer.items) - 1:
-        ruled = sum(math.comb(len(answer.effects), size) for size in range(1, answer.ruled_out + 1))
-        more = f" and {ruled:,} ruled out by the model's sums" if ruled else ""
         return f"not proved that no smaller set exists: {tried} of {smaller} tried{more}"
     if len(answer.items) == 1:
         return "one item: there is no smaller set"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -15,12 +16,23 @@ from recx.core.errors import BadInput
 from recx.explainers._bounds import least_sizes
 from recx.explainers._optimum import smallest_sizes
 from recx.explainers._smallest import Search
-from recx.explainers.minimal import Minimal
+from recx.explainers.minimal import Minimal, _certificate
 from recx.worlds.edited import EditedWorld
 from tests.explainers.conftest import columns_of, does, pairs_of, smallest, world_of
 from tests.models.conftest import small_split
 
 GOALS = ["both", "necessary"]
+
+
+def answered(search: Search, reply: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """What a search finds where `reply` says of each edit Bool[S, n] whether the target stays, and its margin."""
+    plan: Any = search.run()
+    said = None
+    while True:
+        try:
+            said = reply(plan.send(said).keep)
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.mark.parametrize("goal", GOALS)
@@ -83,17 +95,15 @@ def test_certificates_count_what_was_tried(goal: str) -> None:
 @pytest.mark.parametrize("needle", [(1, 4, 7), (0, 2, 5, 8)])
 def test_what_is_proved_was_asked(goal: str, needle: tuple[int, ...]) -> None:
     """One set does it, and margins give no hint of it: each smaller set must have been taken out by a run."""
-    n, asked, reply = 10, set(), None
-    plan: Any = Search(goal, n, 5000, 64).run()
-    while True:
-        try:
-            keep = plan.send(reply).keep
-        except StopIteration as end:
-            answer = end.value
-            break
-        asked |= {tuple(np.flatnonzero(~one).tolist()) for one in keep}
+    n = 10
+    asked: set[tuple[int, ...]] = set()
+
+    def reply(keep: np.ndarray) -> np.ndarray:
+        asked.update(tuple(np.flatnonzero(~one).tolist()) for one in keep)
         stays = ~(~keep)[:, list(needle)].all(1) & (keep[:, list(needle)].all(1) | (keep.sum(1) > 5))
-        reply = np.stack([stays, np.where(stays, 1.0, -1.0)], axis=1)
+        return np.stack([stays, np.where(stays, 1.0, -1.0)], axis=1)
+
+    answer = answered(Search(goal, n, 5000, 64), reply)
     assert answer.items == list(needle)
     assert answer.exhausted >= len(needle) - 1
     for size in range(1, len(needle)):
@@ -133,6 +143,20 @@ def test_a_bound_that_rules_sizes_out_saves_their_runs_and_says_so() -> None:
     for smaller in range(1, min(size, 4)):
         for named in combinations(own, smaller):
             assert not does(world, int(row[p]), int(target[p]), set(named), k, "necessary")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (1000, "no set does it (42 of 63 tried and 21 ruled out by the model's sums)"),
+        (10, "no set found: 4 of 63 tried and 21 ruled out by the model's sums"),
+    ],
+)
+def test_what_was_ruled_out_is_not_called_tried_where_no_set_does_it(budget: int, said: str) -> None:
+    """Of six items the 6 + 15 sets of one or two are ruled out; the other 42 are run, or only the best 3, 4, 5, 6."""
+    answer = answered(Search("necessary", 6, budget, 64, ruled_out=2), lambda keep: np.ones((len(keep), 2)))
+    assert answer.items is None
+    assert _certificate(answer) == said
 
 
 def test_pairs_of_one_person_share_their_runs() -> None:
