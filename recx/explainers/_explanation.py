@@ -1,4 +1,4 @@
-"""What an explainer answers, and the check that every answer passes through."""
+"""What an explainer answers: for one pair a `Finding`, and once it went through the check an `Explanation`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ class Explanation:
     `target` is None when the whole list is explained. Ids and titles are the data set's own.
     `valid`: `found` and the target leaves the top k when the items are removed (by rank, in the world asked).
     `necessary`: removing the items takes the target out of the top k. `sufficient`: keeping only them leaves it in.
-    `minimal`: "proved" when every proper subset was tried and none does the same; "not proved"; None without items.
+    `minimal`: "proved" when every proper subset was tried and none does the same, or, for sets of more than 8 items,
+    when the explainer's own search was exhaustive; "not proved"; None where the items do not do it or there are none.
     `margin_*`: target's score minus the k-th best other candidate's, in score units. `replacement`: the item that takes
     the freed place. `seconds` is this pair's share of a batch. `searched` says in words what was tried.
     """

@@ -165,7 +165,8 @@ class CausalRules:
         return ask.answered(self._perturbed(vae, ask.cases, self.m, 2 * seed, ask.world), progress, own=True)
 
     def perturber(self, world: EditedWorld, get: Any = None, progress: Progress = quiet) -> HistoryVae | None:
-        """The autoencoder: what `get` gives, or one learnt now; None for the uniform control."""
+        """The autoencoder: what `get` gives, else one learnt now from the windows of this world's own people (so it
+        depends on who they are); None for the uniform control."""
         if self.perturb == "uniform":
             return None
         if world.population is None:

@@ -158,8 +158,9 @@ class EditedWorld:
     ) -> torch.Tensor:
         """Float[S, T]: margins of several targets Long[S, T] in the same edited history, from one run of the model.
 
-        As `rank_and_margin`: a target is in the top k where its margin is above 0. Edits are answered in the order of
-        their lengths and without the columns that none of a block has, so short ones cost little.
+        As `rank_and_margin`, for targets that are candidates: one is in the top k where its margin is above 0. Edits
+        are answered in the order of their lengths and without the columns that none of a block has, so short ones cost
+        little.
         """
         margin = torch.empty(targets.shape, device=self.histories.device)
         here = self.histories != PAD
