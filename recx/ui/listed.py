@@ -11,7 +11,7 @@ import streamlit as st
 from recx.figures import sets as figures
 from recx.recipes import _build
 from recx.recipes.explain_list import ExplainList
-from recx.ui import cards, explainers, fetch, frame, state, text
+from recx.ui import explainers, fetch, frame, list_cards, state, text
 from recx.ui.case import CHART, Case, person_label
 from recx.ui.reasons import no_answer, settings_of
 from recx.ui.view import REPLACE
@@ -26,7 +26,7 @@ def whole(case: Case) -> None:
         st.info("Nothing is recommended to this person: choose another one.", icon=":material/info:")
         return
     st.subheader(f"What do these {n} recommendations hang on?", anchor="list")
-    st.html(cards.list_line([text.named(row["title"], row["year"]) for row in case.base["items"]]))
+    st.html(list_cards.list_line([text.named(row["title"], row["year"]) for row in case.base["items"]]))
     state.control(
         st.segmented_control,
         "How much of the list shall be others",
@@ -64,7 +64,7 @@ def list_recipe(case: Case, explainer: str) -> ExplainList:
 
 def _card(found: Sequence[Any]) -> None:
     row = found[0].as_dict()
-    st.html(cards.whole_list(row, explainers.short(row["explainer"])))
+    st.html(list_cards.whole_list(row, explainers.short(row["explainer"])))
 
 
 def _held(case: Case, found: Sequence[Any]) -> None:

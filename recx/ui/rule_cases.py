@@ -11,7 +11,7 @@ from recx.core.errors import BadInput
 from recx.engine import shipped
 from recx.recipes import _build
 from recx.recipes.rule_cases import RuleCases
-from recx.ui import cards, fetch, frame, scores, state, text
+from recx.ui import fetch, frame, rule_cards, scores, state, text
 from recx.ui.state import view
 
 STUDY, CAUSAL = "causal-rules-cases", "causal-rules"
@@ -102,7 +102,7 @@ def _table(rows: Sequence[Row], key: str, *, here: bool = False) -> None:
     row = rows[picked[0] if picked else 0]
     st.caption(f"{text.plural(len(rows), 'pair')}, those with both causes confirmed first. Click on the left edge of a "
                "row to see another pair.")  # fmt: skip
-    st.html(cards.pair(row | {side: titles(row[side]) for side in ("history_a", "history_b")}))
+    st.html(rule_cards.pair(row | {side: titles(row[side]) for side in ("history_a", "history_b")}))
     if here:
         with st.container(horizontal=True):
             for side in ("a", "b"):

@@ -12,7 +12,7 @@ from recx.core.errors import BadInput
 from recx.core.recipe import clean
 from recx.recipes import _build
 from recx.recipes.explain import Explain
-from recx.ui import cards, explainers, fetch, frame, settings, state, text
+from recx.ui import cards, explainers, fetch, frame, rule_cards, settings, state, text
 from recx.ui.case import Case, edited_history, explain_recipe, person_label
 from recx.ui.reasons import no_answer, settings_of
 from recx.ui.words import tell
@@ -161,11 +161,11 @@ def _together(case: Case) -> None:
         if coming:
             st.caption(f":material/hourglass_top: Still to come: {text.md(' and '.join(coming))}.")
         st.caption(_words(case, rows))
-        st.html(cards.rules(rows, KINDS))
+        st.html(rule_cards.rules(rows, KINDS))
         st.markdown(chance_words(every.result[0].as_dict()))
         present = {row["kind"] for row in rows}
         if present:
-            st.html(cards.kinds({kind: own for kind, own in KINDS.items() if kind in present}))
+            st.html(rule_cards.kinds({kind: own for kind, own in KINDS.items() if kind in present}))
 
     body()
 
@@ -260,7 +260,7 @@ def _tested(found: Sequence[Any]) -> None:
         return
     st.markdown("##### What the perturbed histories say")
     st.caption(perturbed_words(details))
-    st.html(cards.causal(rules))
+    st.html(rule_cards.causal(rules))
     with st.expander("Look into the perturbed histories", icon=":material/manage_search:", key="perturbed"):
         which = st.segmented_control(
             "Show",
@@ -272,7 +272,7 @@ def _tested(found: Sequence[Any]) -> None:
         )
         shown = [row for row in rows if which == "all" or row["recommended"] == (which == "still recommended")]
         if shown:
-            st.html(cards.perturbed(shown))
+            st.html(rule_cards.perturbed(shown))
         st.caption(f"{len(shown):,} of the first {len(rows):,} perturbed histories.")
 
 

@@ -12,7 +12,7 @@ from recx.figures import compare as figures
 from recx.recipes.compare import Agreement, SideBySide
 from recx.recipes.fit import Fit
 from recx.recipes.tables import People, draw_user
-from recx.ui import cards, fetch, frame, models, pickers, settings, text
+from recx.ui import fetch, frame, list_cards, models, pickers, settings, text
 from recx.ui.case import CHART, person_label, person_of
 from recx.ui.state import change, view
 from recx.ui.words import tell
@@ -102,9 +102,9 @@ def _lists(label: str, found: Mapping[str, Any]) -> None:
     scores = st.toggle("Show scores", key="compare_scores", help=tell("score"))
     left, right = st.columns(2, gap="medium")
     with left:
-        st.html(cards.side_list(found["left"]["items"], "A", "B", k, scores=scores))
+        st.html(list_cards.side_list(found["left"]["items"], "A", "B", k, scores=scores))
     with right:
-        st.html(cards.side_list(found["right"]["items"], "B", "A", k, scores=scores))
+        st.html(list_cards.side_list(found["right"]["items"], "B", "A", k, scores=scores))
     st.caption(
         "▲ ▼: places higher or lower than in the other list. *only*: not in the other list, with its rank there."
     )

@@ -11,7 +11,7 @@ import streamlit as st
 from recx.figures import history as figures
 from recx.figures import palette
 from recx.recipes.recommend import Recommend
-from recx.ui import cards, fetch, text
+from recx.ui import fetch, list_cards, text
 from recx.ui.case import CHART, Case, edited_history, explained, person_label, person_of
 from recx.ui.frame import forms
 from recx.ui.state import change, view, write_link
@@ -158,7 +158,7 @@ def _after(case: Case) -> None:
     st.markdown(f"##### What if{count}", help=tell("what-if"))
     if not off:
         st.caption("Nothing is switched off. ▲ ▼ will show what moves, *new* what enters, *out* what leaves the list.")
-        st.html(cards.whatif_list(items, items, case.target))
+        st.html(list_cards.whatif_list(items, items, case.target))
         return
     rest = len(case.base["history"]) - len(off)
     st.caption(
@@ -174,6 +174,6 @@ def _after(case: Case) -> None:
     )
     if found is None:
         return
-    st.html(cards.whatif_list(items, found[0]["items"], case.target))
+    st.html(list_cards.whatif_list(items, found[0]["items"], case.target))
     if [(row["item"], row["score"]) for row in found[0]["items"]] == [(row["item"], row["score"]) for row in items]:
         st.caption(f"Nothing moved. {text.md(edited_history(case))}")

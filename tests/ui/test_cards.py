@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recx.explainers._explanation import Explanation
-from recx.ui import cards
+from recx.ui import cards, list_cards
 from recx.ui.words import TERMS
 
 EVIL = '<script>alert("x")</script>'
@@ -70,8 +70,12 @@ def row(item: str, rank: int) -> dict:
 
 def test_movement_marks_compare_places() -> None:
     before, after = [row(i, r) for r, i in enumerate("abc", 1)], [row(i, r) for r, i in enumerate("bda", 1)]
-    assert [(item, mark) for item, mark, _ in cards.moved(before, after)] == [("b", "▲ 1"), ("d", "new"), ("a", "▼ 2")]
-    page = cards.whatif_list(before, after)
+    assert [(item, mark) for item, mark, _ in list_cards.moved(before, after)] == [
+        ("b", "▲ 1"),
+        ("d", "new"),
+        ("a", "▼ 2"),
+    ]
+    page = list_cards.whatif_list(before, after)
     assert page.count('class="gone"') == 1
     assert "★" in page
 
@@ -97,14 +101,14 @@ def side(item: str, rank: int, other: int) -> dict:
 
 def test_two_lists_side_by_side_mark_what_is_only_here_and_what_stands_elsewhere() -> None:
     rows = [side("a", 1, 3), side("b", 2, 2), side("c", 3, 1), side("d", 4, 57)]
-    page = cards.side_list(rows, "A", "B", 10)
+    page = list_cards.side_list(rows, "A", "B", 10)
     marks = [part.split("</span>")[0].split(">")[-1] for part in page.split('class="mark')[1:]]
     assert marks == ["▲ 2", "=", "▼ 2", "only"]
     assert "57 in B" in page
     assert "3 in B" not in page
     assert "<script" not in page
     assert page.count('class="num dim">1<') == 0, "scores are hidden"
-    assert cards.side_list(rows, "A", "B", 10, scores=True).count('class="num dim">1<') == 4
+    assert list_cards.side_list(rows, "A", "B", 10, scores=True).count('class="num dim">1<') == 4
 
 
 def test_every_term_shown_is_explained() -> None:
@@ -121,12 +125,12 @@ def test_a_card_of_a_whole_list_says_what_leaves_and_what_comes() -> None:
     counts = {"size": 10, "need": 5, "replaced": 5, "pn_s": 0.5, "pn_r": 0.39, "stay": 7}
     moves = {"left": [{"title": EVIL, "place": 4}], "came": [{"title": "Big", "place": 8}]}
     row = made(target=None, details=counts | moves, necessary=True, **{k: FOUND[k] for k in FOUND if k != "rank_only"})
-    page = cards.whole_list(row, "Minimal set")
+    page = list_cards.whole_list(row, "Minimal set")
     assert "True: 5 of 10 are others without them" in page
     assert "5 of 10 (asked for 5)" in page
     assert "Big" in page
     assert EVIL not in page
     few = row | {"necessary": False, "details": row["details"] | {"replaced": 2}}
-    assert cards.list_verdict(few)[1] == "Not enough: 2 of 10 are others, 5 asked for"
-    assert cards.list_verdict(row | {"found": False})[2] == "na"
-    assert EVIL not in cards.list_line([EVIL])
+    assert list_cards.list_verdict(few)[1] == "Not enough: 2 of 10 are others, 5 asked for"
+    assert list_cards.list_verdict(row | {"found": False})[2] == "na"
+    assert EVIL not in list_cards.list_line([EVIL])

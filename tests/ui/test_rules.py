@@ -10,7 +10,7 @@ import pytest
 
 from recx.core import paths
 from recx.studies._rows import COLUMNS
-from recx.ui import cards, rule_cases, rule_scores, rules
+from recx.ui import rule_cards, rule_cases, rule_scores, rules
 from tests.ui.test_pages import QUICK, clean, home, html, page_of, said  # noqa: F401
 
 
@@ -58,9 +58,9 @@ def test_rules_are_told_apart_by_who_names_them_and_what_the_check_finds() -> No
 
 def test_without_one_kind_or_without_any_rule_the_table_says_so() -> None:
     assert rules.compared(None, None, EVERY) == []
-    assert "No rule names an item" in cards.rules([], rules.KINDS)
+    assert "No rule names an item" in rule_cards.rules([], rules.KINDS)
     (row,) = rules.compared(explained(rules=[rule("b")]), None, EVERY)
-    page = cards.rules([row | {"title": "<script>"}], rules.KINDS)
+    page = rule_cards.rules([row | {"title": "<script>"}], rules.KINDS)
     assert "<script>" not in page
     assert "60 %" in page
     assert "association only" in page
@@ -129,16 +129,16 @@ def test_a_difference_is_in_colour_only_where_its_interval_leaves_out_zero() -> 
     def row(low: float, high: float) -> dict[str, Any]:
         return {"title": "<i>x</i>", "theta": 1.0, "effect": 0.1, "effect_low": low, "effect_high": high}
 
-    assert '<span class="yes"><b>+10' in cards.causal([row(0.05, 0.2)])
-    assert '<span class="no"><b>+10' in cards.causal([row(-0.2, -0.05)])
-    unsure = cards.causal([row(-0.05, 0.2)])
+    assert '<span class="yes"><b>+10' in rule_cards.causal([row(0.05, 0.2)])
+    assert '<span class="no"><b>+10' in rule_cards.causal([row(-0.2, -0.05)])
+    unsure = rule_cards.causal([row(-0.05, 0.2)])
     assert '<span class="na"><b>+10</b></span> <span class="dim">(−5 to +20)' in unsure
     assert "<i>" not in unsure
 
 
 def test_a_perturbed_history_shows_what_changed_and_what_came_of_it() -> None:
     history = [{"title": "Kept", "changed": False}, {"title": "<b>New</b>", "changed": True}]
-    page = cards.perturbed([{"history": history, "output": {"title": "Other"}, "recommended": False}])
+    page = rule_cards.perturbed([{"history": history, "output": {"title": "Other"}, "recommended": False}])
     assert "<b><bdi>&lt;b&gt;New" in page
     assert 'class="dim"><bdi>Kept' in page
     assert "✗" in page
@@ -242,7 +242,7 @@ def a_pair(**more: Any) -> dict[str, Any]:
 
 def test_a_pair_shows_both_histories_with_the_causes_and_what_the_check_says() -> None:
     row = a_pair()
-    page = cards.pair(row | {side: rule_cases.titles(row[side]) for side in ("history_a", "history_b")})
+    page = rule_cards.pair(row | {side: rule_cases.titles(row[side]) for side in ("history_a", "history_b")})
     assert page.count(">association rule<") == 2
     assert page.count(">cause<") == 2
     assert "<b>A</b>" not in page
