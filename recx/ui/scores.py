@@ -80,7 +80,7 @@ def pick(label: str, options: Sequence[str], field: str, now: str, spoken: Calla
     st.segmented_control(
         label,
         options,
-        format_func=(lambda one: text.md(spoken(one))) if spoken else None,
+        format_func=lambda one: text.md(spoken(one) if spoken else one),
         required=True,
         key=key,
         on_change=lambda: change(**{field: st.session_state[key]}),
