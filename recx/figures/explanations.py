@@ -44,11 +44,7 @@ def agreement(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | Non
                 "symbol": "circle" if row["necessary"] else "circle-open",
                 "line": {"width": 2, "color": colour},
             },
-            text=[
-                f"<b>{plain(titles[item])}</b><br>named by {spoken[row['explainer']]}<br>"
-                + ("without the set it leaves the list" if row["necessary"] else "without the set it stays in the list")
-                for item in own
-            ],
+            text=[_named_by(titles[item], spoken[row["explainer"]], row["necessary"]) for item in own],
             hovertemplate="%{text}<extra></extra>",
         )
     fig.update_xaxes(
@@ -62,18 +58,16 @@ def agreement(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | Non
     fig.update_yaxes(categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], fixedrange=True)
     if len(items) > most:
         fig.add_annotation(
-            text=f"showing the {most} items named most often of {len(items)}",
-            showarrow=False,
-            x=1,
-            y=1,
-            xanchor="right",
-            yanchor="bottom",
-            xref="paper",
-            yref="paper",
-            font={"size": 11, "color": palette.NEUTRAL},
-        )
+            text=f"showing the {most} items named most often of {len(items)}", xref="paper", yref="paper", x=1, y=1,
+            xanchor="right", yanchor="bottom", showarrow=False, font={"size": 11, "color": palette.NEUTRAL},
+        )  # fmt: skip
         fig.update_layout(margin_t=24)
     return fig
+
+
+def _named_by(title: str, explainer: str, needed: bool) -> str:
+    leaves = "leaves the list" if needed else "stays in the list"
+    return f"<b>{plain(title)}</b><br>named by {explainer}<br>without the set it {leaves}"
 
 
 def effects(rows: Sequence[Mapping[str, Any]], height: int = 320, most: int = 10) -> go.Figure:

@@ -11,9 +11,8 @@ import streamlit as st
 from recx.figures import sets as figures
 from recx.recipes import _build
 from recx.recipes.explain_list import ExplainList
-from recx.ui import explainers, fetch, frame, list_cards, state, text
+from recx.ui import columns, explainers, fetch, frame, list_cards, state, text
 from recx.ui.case import CHART, Case, person_label
-from recx.ui.reasons import no_answer, settings_of
 from recx.ui.view import REPLACE
 
 LABELS = {"one": "one of the list", "half": "half of the list", "all": "the whole list"}
@@ -35,20 +34,14 @@ def whole(case: Case) -> None:
         format_func=LABELS.get,
         required=True,
     )
-    columns = len(case.explainers)
-    grid = st.grid(
-        columns if columns < 4 else 4 if columns % 2 == 0 else 3, min_column_width=280, border=True, key="list_cards"
+    columns.columns(
+        case.explainers,
+        partial(list_recipe, case),
+        _card,
+        key=f"list_{state.view().replace}",
+        title=lambda name: f"{name}: the list of {person_label(*state.view().person)}",
+        grid="list_cards",
     )
-    for name in case.explainers:
-        with grid.cell():
-            fetch.panel(
-                list_recipe(case, name),
-                _card,
-                key=f"list_{name}_{state.view().replace}",
-                title=f"{name}: the list of {person_label(*state.view().person)}",
-                below=partial(settings_of, name),
-                failed=partial(no_answer, name),
-            )
     st.markdown("##### What each history item holds up")
     fetch.panel(
         list_recipe(case, "leave-one-out"), partial(_held, case), key="held_up", title="What each item holds up"

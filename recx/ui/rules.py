@@ -12,9 +12,8 @@ from recx.core.errors import BadInput
 from recx.core.recipe import clean
 from recx.recipes import _build
 from recx.recipes.explain import Explain
-from recx.ui import cards, explainers, fetch, frame, rule_cards, settings, state, text
-from recx.ui.case import Case, edited_history, explain_recipe, person_label
-from recx.ui.reasons import no_answer, settings_of
+from recx.ui import columns, explainers, fetch, frame, rule_cards, settings, state, text
+from recx.ui.case import Case, explain_recipe, person_label
 from recx.ui.words import tell
 
 ASSOCIATION, CAUSAL, EVERY_ITEM = "association", "causal-rules", "leave-one-out"
@@ -56,17 +55,13 @@ def one(case: Case) -> None:
     _sliders()
     known = frame.forms().names("explainers")
     names = [name for name in (ASSOCIATION, CAUSAL) if name in known]
-    grid = st.grid(len(names), min_column_width=280, border=True, key="cards")
-    for name in names:
-        with grid.cell():
-            fetch.panel(
-                explain_recipe(case, name),
-                partial(_card, case),
-                key=f"rule_{name}",
-                title=f"{name}: why {title} for {person_label(*state.view().person)}",
-                below=partial(settings_of, name),
-                failed=partial(no_answer, name),
-            )
+    columns.columns(
+        names,
+        partial(explain_recipe, case),
+        lambda found: columns.answer(case, found[0].as_dict()),
+        key="rule",
+        title=lambda name: f"{name}: why {title} for {person_label(*state.view().person)}",
+    )
     if CAUSAL not in known:
         st.caption("This version has no causal rules: only association rules are shown.")
     _together(case)
@@ -78,12 +73,6 @@ def one(case: Case) -> None:
             title=f"{CAUSAL}: why {title}",
             failed=lambda outcome: None,
         )
-
-
-def _card(case: Case, found: Sequence[Any]) -> None:
-    row = found[0].as_dict()
-    note = edited_history(case) if cards.unmoved(row) else ""
-    st.html(cards.explanation(row, explainers.short(row["explainer"]), note=note))
 
 
 # -- the sliders

@@ -11,9 +11,8 @@ import streamlit as st
 from recx.figures import sets as figures
 from recx.recipes import _build
 from recx.recipes.explain import Explain
-from recx.ui import cards, explainers, fetch, frame, state, text
-from recx.ui.case import CHART, Case, edited_history, explain_recipe, person_label
-from recx.ui.reasons import no_answer, settings_of
+from recx.ui import cards, columns, fetch, frame, state, text
+from recx.ui.case import CHART, Case, explain_recipe, person_label
 from recx.ui.words import tell
 
 GOALS = {"necessary": "needed", "both": "needed and enough alone"}
@@ -32,25 +31,19 @@ def one(case: Case) -> None:
         "Each explainer names a set of history items. Then the recommender was asked again without the set, and with "
         f"only the set. Rank {row['rank']} of {case.base['n_candidates']:,} now."
     )
-    n = len(case.explainers)
-    grid = st.grid(n if n < 4 else 4 if n % 2 == 0 else 3, min_column_width=280, border=True, key="cards")
-    for name in case.explainers:
-        with grid.cell():
-            fetch.panel(
-                explain_recipe(case, name),
-                partial(_card, case),
-                key=f"set_{name}",
-                title=f"{name}: why {title} for {person_label(*state.view().person)}",
-                below=partial(settings_of, name),
-                failed=partial(no_answer, name),
-            )
+    columns.columns(
+        case.explainers,
+        partial(explain_recipe, case),
+        partial(_card, case),
+        key="set",
+        title=lambda name: f"{name}: why {title} for {person_label(*state.view().person)}",
+    )
     _importance(case)
 
 
 def _card(case: Case, found: Sequence[Any]) -> None:
     row = found[0].as_dict()
-    note = edited_history(case) if cards.unmoved(row) else ""
-    st.html(cards.explanation(row, explainers.short(row["explainer"]), note=note))
+    columns.answer(case, row)
     certificate = row["details"].get("certificate")
     with st.container(gap=None, key=f"sizes_{row['explainer']}"):
         if certificate:
@@ -102,14 +95,11 @@ def _importance(case: Case) -> None:
 
     @st.fragment(parallel=True)
     def body() -> None:
-        outcomes = [fetch.get(explain_recipe(case, name), wait=2 * fetch.WAIT) for name in case.explainers]
-        rows = [outcome.result[0].as_dict() for outcome in outcomes if outcome.result]
-        waiting = sum(bool(outcome.job and outcome.job.open) for outcome in outcomes)
+        rows, waiting, missing = columns.answers(case)
         st.markdown(
             "**What each history item counts** :gray[Bars: the explainer's own value, longest bar of each explainer "
             "alike. ◆ named.]"
         )
-        missing = len(outcomes) - waiting - len(rows)
         said = [f"{text.plural(waiting, 'explanation')} still to come"] if waiting else []
         said += [f"{text.plural(missing, 'explainer')} without an answer"] if missing else []
         st.caption(
@@ -120,9 +110,7 @@ def _importance(case: Case) -> None:
             st.skeleton(height=300)
             return
         st.plotly_chart(
-            figures.importance(
-                case.base["history"], rows, case.lanes, {name: explainers.short(name) for name in case.explainers}
-            ),
+            figures.importance(case.base["history"], rows, case.lanes, columns.labels(case)),
             key="importance_chart",
             config=CHART,
             alt="Bars of importance over the history, one row per explainer.",
