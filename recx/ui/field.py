@@ -154,7 +154,7 @@ def _lists(dataset: str) -> None:
     rows = [row for one in shipped.read(LISTS) for row in one["rows"]]
     rows = [row for row in rows if row["dataset"] == dataset and row["seed"] is None]
     if not rows:
-        st.caption(f"Not stored for this choice; `python -m recx study {LISTS} --dataset {dataset}` computes it.")
+        st.caption(scores.missing(LISTS, dataset))
         return
     state.control(
         st.segmented_control,

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from recx.core.errors import BadInput, unknown
+from recx.core.errors import BadInput
 from recx.core.recipe import clean
 from recx.engine import shipped
 from recx.ui import explainers, frame, scores, state, text
@@ -76,15 +76,9 @@ def by_data(stored: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[Row
 
 
 def chosen(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """Data set and system to show; those of the view, else the first. Raises BadInput for one that is not stored."""
+    """Data set and system to show; those of the view, else the nearest. Raises BadInput for one that is not stored."""
     now = view()
-    dataset = now.scores or (now.dataset if now.dataset in found else next(iter(found)))
-    if dataset not in found:
-        raise unknown("data set", dataset, found, " among the stored cases")
-    system = now.found_by or next(iter(found[dataset]))
-    if system not in found[dataset]:
-        raise unknown("explainer", system, found[dataset], " among the stored cases")
-    return dataset, system
+    return scores.among_stored(found, (now.scores, now.found_by), ("explainer", ""), " among the stored cases")
 
 
 def called(row: Mapping[str, Any]) -> str:

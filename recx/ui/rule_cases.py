@@ -11,7 +11,7 @@ from recx.core.errors import BadInput
 from recx.engine import shipped
 from recx.recipes import _build
 from recx.recipes.rule_cases import RuleCases
-from recx.ui import fetch, frame, rule_cards, scores, state, text
+from recx.ui import fetch, frame, rule_cards, rule_scores, scores, state, text
 from recx.ui.state import view
 
 STUDY, CAUSAL = "causal-rules-cases", "causal-rules"
@@ -41,23 +41,23 @@ def cases() -> None:
     )
     try:
         stored = [row for one in shipped.read(STUDY) for row in one["rows"] if row["metric"] == "case"]
+        if stored:
+            _stored(stored)
     except BadInput as error:
         st.error(text.md(error), icon=":material/error:")
         return
-    if stored:
-        _stored(stored)
-    else:
+    if not stored:
         st.caption(f"No pairs are stored; `python -m recx study {STUDY} --keep` computes and stores them.")
     _own()
 
 
 def _stored(rows: Sequence[Row]) -> None:
     st.markdown("##### Stored pairs")
-    models = list(dict.fromkeys((row["dataset"], row["recommender"]) for row in rows))
-    now = next((one for one in models if one == (view().rule_data, view().rule_model)), models[0])
+    known = rule_scores.recommenders(rows)
+    now = rule_scores.chosen(known)
     with st.container(horizontal=True):
-        scores.pick("Data set", list(dict.fromkeys(one[0] for one in models)), "rule_data", now[0], frame.data_label)
-        scores.pick("Recommender", [one[1] for one in models if one[0] == now[0]], "rule_model", now[1], scores.short)
+        scores.pick("Data set", list(known), "rule_data", now[0], frame.data_label)
+        scores.pick("Recommender", known[now[0]], "rule_model", now[1], scores.short)
     _table([row for row in rows if (row["dataset"], row["recommender"]) == now], f"stored_{now}")
 
 

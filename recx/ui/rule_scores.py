@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from recx.core.errors import BadInput, unknown
+from recx.core.errors import BadInput
 from recx.engine import shipped
 from recx.figures import rules as rule_figures
 from recx.figures import sets as figures
@@ -124,15 +124,10 @@ def recommenders(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def chosen(known: Mapping[str, Sequence[str]]) -> tuple[str, str]:
-    """Data set and recommender to show; those of the view, else the first. Raises BadInput for one not stored."""
+    """Data set and recommender to show; those of the view, else the nearest. Raises BadInput for one not stored."""
     now = view()
-    dataset = now.rule_data or (now.dataset if now.dataset in known else next(iter(known)))
-    if dataset not in known:
-        raise unknown("data set", dataset, known, " among the stored tables of rules")
-    model = now.rule_model or (now.model if now.model in known[dataset] else known[dataset][0])
-    if model not in known[dataset]:
-        raise unknown("recommender", model, known[dataset], " among the stored tables of rules")
-    return dataset, model
+    wanted = (now.rule_data, now.rule_model)
+    return scores.among_stored(known, wanted, ("recommender", now.model), " among the stored tables of rules")
 
 
 def _table(table: Table, stored: Sequence[Mapping[str, Any]], dataset: str, model: str) -> None:
@@ -144,7 +139,7 @@ def _table(table: Table, stored: Sequence[Mapping[str, Any]], dataset: str, mode
         scores.pick("Users", RULE_WHO, "rule_who", who)
     shown = lines(rows, table.panels, who)
     if not shown:
-        st.caption(f"Not stored for this choice; `python -m recx study {table.study} --dataset {dataset}` computes it.")
+        st.caption(scores.missing(table.study, dataset))
         return
     st.plotly_chart(
         figures.scorecard(shown, table.panels),
@@ -187,7 +182,7 @@ def _sweeps(stored: Sequence[Mapping[str, Any]], dataset: str, model: str) -> No
     own = [row for row in rows if row["recommender"] == model and row["param"] in PARAMETERS]
     known = [name for name in PARAMETERS if any(row["param"] == name for row in own)]
     if not known:
-        st.caption(f"Not stored for this choice; `python -m recx study {SWEEPS} --dataset {dataset}` computes it.")
+        st.caption(scores.missing(SWEEPS, dataset))
         return
     now = view().rule_sweep if view().rule_sweep in known else known[0]
     scores.pick("Setting", known, "rule_sweep", now, settings.spoken)

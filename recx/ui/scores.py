@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -90,16 +90,32 @@ def pick(label: str, options: Sequence[str], field: str, now: str, spoken: Calla
 def chosen(found: Boards) -> tuple[str, str]:
     """Data set and setting to show: those of the view, else the nearest. Raises BadInput for one that is not stored."""
     now = view()
-    dataset = now.scores or (now.dataset if now.dataset in found else next(iter(found)))
-    if dataset not in found:
-        raise unknown("data set", dataset, found, " among the stored scores")
-    own = found[dataset]
-    setting = now.scores_setting or (f"top-{now.k}" if f"top-{now.k}" in own else next(iter(own)))
-    if setting not in own:
-        setting = next(iter(own)) if setting in {name for one in found.values() for name in one} else setting
-    if setting not in own:
-        raise unknown("list", setting, own, " among the stored scores")
-    return dataset, setting
+    return among_stored(found, (now.scores, now.scores_setting), ("list", f"top-{now.k}"), " among the stored scores")
+
+
+def among_stored(
+    known: Mapping[str, Collection[str]], wanted: tuple[str, str], second: tuple[str, str], where: str
+) -> tuple[str, str]:
+    """A stored data set and one of what is stored for it. Raises BadInput for what is stored nowhere.
+
+    `known`: data set -> what is stored for it. `wanted`: the two of the view; where empty, or where only another data
+    set has the second, the data set on the left, and the second's likeliest value, else the first. `second`: what it
+    is called, and that value.
+    """
+    dataset, own = wanted
+    dataset = dataset or (view().dataset if view().dataset in known else next(iter(known)))
+    if dataset not in known:
+        raise unknown("data set", dataset, known, where)
+    called, likeliest = second
+    if own and not any(own in stored for stored in known.values()):
+        raise unknown(called, own, known[dataset], where)
+    return dataset, next((one for one in (own, likeliest) if one in known[dataset]), next(iter(known[dataset])))
+
+
+def missing(study: str, dataset: str = "") -> str:
+    """That something is not stored, with the command that computes and stores it; markdown."""
+    on = f" --dataset {dataset}" if dataset else ""
+    return f"Not stored for this choice; `python -m recx study {study}{on} --keep` computes and stores it."
 
 
 # -- the rows
@@ -196,8 +212,7 @@ def _tradeoff(dataset: str, setting: str, rows: Sequence[Row]) -> None:
         "The lines are LCER with its penalty lambda, and its margin alpha, turned up; every other mark is one "
         f"explainer. {better}"
         if any(curves.values())
-        else f"{better} The line of LCER over lambda is not stored for this choice; "
-        f"`python -m recx study {SWEEP}` computes it."
+        else f"{better} The line of LCER over lambda: {missing(SWEEP, dataset)}"
     )
 
 

@@ -27,6 +27,26 @@ BENCH_WHO, BENCH_STEPS, AGREE = ("all", "hits", "misses"), ("in tenths", "1 to 5
 RULE_WHO = ("all users", "equal coverage")
 """On whom ways of naming a cause are compared: everybody, or those whom association rules explain."""
 CONVENTIONS = ("app", "as-published")
+SWEPT = ("gamma", "m", "variance", "share", "steps", "beta", "fit", "vectors")
+"""Settings of causal rules whose sweep may be stored."""
+CHOICES = {
+    "who": ("who", WHO),
+    "trait": ("trait", TRAITS),
+    "part": ("part", PARTS),
+    "sets": ("part", SETS_PARTS),
+    "rules": ("part", RULES_PARTS),
+    "convention": ("convention", CONVENTIONS),
+    "replace": ("share of the list", REPLACE),
+    "found": ("kind of case", CASES),
+    "bench_who": ("recommendations", BENCH_WHO),
+    "bench_steps": ("number of items", BENCH_STEPS),
+    "agree": ("agreement", AGREE),
+    "rule_who": ("users", RULE_WHO),
+    "rule_sweep": ("setting", SWEPT),
+}
+"""Fields of the view with a few possible values -> what such a value is called, the values."""
+FREE = "user item target whynot board board_setting scores scores_setting found_by rule_data rule_model".split()
+"""Fields of the view that are checked later, against the data and what is stored."""
 Query = dict[str, list[str]]
 Pairs = tuple[tuple[str, Any], ...]
 """Settings that differ from the defaults: (field, value)."""
@@ -176,7 +196,7 @@ def _words(value: Any) -> list[str]:
 def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Sequence[str]) -> View:
     """The view that a link names. Raises BadInput for an unknown parameter or value: a link never shows another view.
 
-    Parameters a link leaves out have their defaults. Users, items and leaderboards are checked later, against the data.
+    Parameters a link leaves out have their defaults; those of FREE are checked later.
     """
     names = {field.name for field in fields(View)} | {f"pin_{field.name}" for field in fields(Pin)}
     for name in query:
@@ -189,43 +209,23 @@ def from_query(query: Mapping[str, Sequence[str]], catalogue: Any, datasets: Seq
     }
     many = {name: tuple(v for v in values if v != "") for name, values in query.items() if name not in one}
     base = View()
+    chosen: dict[str, Any] = {name: one[name] for name in FREE if name in one} | {
+        name: _among(kind, one.get(name, getattr(base, name)), known) for name, (kind, known) in CHOICES.items()
+    }
     view = View(
         dataset=_among("data set", one.get("dataset", base.dataset), datasets),
         split=_among("split", one.get("split", base.split), catalogue.names("data.splits")),
         model=_among("model", one.get("model", base.model), catalogue.names("models")),
+        other=_among("model", one.get("other", base.other), catalogue.names("models")),
         seed=_whole("seed", one.get("seed", "0"), 0, 2**31 - 1),
         k=_whole("k", one.get("k", str(base.k)), 1, 1000),
-        who=_among("who", one.get("who", base.who), WHO),
-        user=one.get("user", ""),
-        history=many.get("history", ()),
-        item=one.get("item", ""),
-        trait=_among("trait", one.get("trait", base.trait), TRAITS),
         draw=_whole("draw", one.get("draw", "0"), 0, 2**31 - 1),
-        target=one.get("target", ""),
+        history=many.get("history", ()),
+        off=many.get("off", ()),
         explainers=tuple(
             _among("explainer", name, catalogue.names("explainers")) for name in many.get("explainers", ())
         ),
-        off=many.get("off", ()),
-        whynot=one.get("whynot", ""),
-        part=_among("part", one.get("part", base.part), PARTS),
-        board=one.get("board", ""),
-        board_setting=one.get("board_setting", ""),
-        other=_among("model", one.get("other", base.other), catalogue.names("models")),
-        sets=_among("part", one.get("sets", base.sets), SETS_PARTS),
-        rules=_among("part", one.get("rules", base.rules), RULES_PARTS),
-        scores=one.get("scores", ""),
-        scores_setting=one.get("scores_setting", ""),
-        convention=_among("convention", one.get("convention", base.convention), CONVENTIONS),
-        replace=_among("share of the list", one.get("replace", base.replace), REPLACE),
-        found=_among("kind of case", one.get("found", base.found), CASES),
-        found_by=one.get("found_by", ""),
-        bench_who=_among("recommendations", one.get("bench_who", base.bench_who), BENCH_WHO),
-        bench_steps=_among("number of items", one.get("bench_steps", base.bench_steps), BENCH_STEPS),
-        agree=_among("agreement", one.get("agree", base.agree), AGREE),
-        rule_data=one.get("rule_data", ""),
-        rule_model=one.get("rule_model", ""),
-        rule_who=_among("users", one.get("rule_who", base.rule_who), RULE_WHO),
-        rule_sweep=one.get("rule_sweep", base.rule_sweep),
+        **chosen,
     )
     return replace(
         view,

@@ -202,7 +202,8 @@ def test_the_tables_stand_beside_the_published_numbers_with_the_control_and_the_
     assert tables[0]["Coverage (%), paper"].tolist()[:2] == ["96.5", "14.3"]
     assert "Whatever always answers covers 100 %" in said(test.markdown)
     assert tables[1]["explainer"].tolist() == ["Most recent item"]
-    assert "causal-rules-table3" in said(test.caption), "what is missing is said with the command"
+    command = "`python -m recx study causal-rules-table3 --dataset ml-100k --keep` computes and stores it"
+    assert command in said(test.caption), "what is missing is said with the command that stores it"
     model = next(one for one in test.button_group if one.label == "Recommender")
     assert model.options == ["FPMC"]
     assert len(test.get("plotly_chart")) == 3
@@ -262,6 +263,20 @@ def test_stored_pairs_are_shown_and_ones_own_can_be_looked_for(results: Path) ->
     next(button for button in test.button if "Look for pairs" in button.label).click()
     clean(test.run())
     assert len(test.dataframe) == 2 or "no such pair" in said(test.info)
+
+
+def test_stored_pairs_of_another_data_set_can_be_chosen_and_an_unknown_one_is_one_sentence(results: Path) -> None:
+    head = {"metric": "case", "seed": 0}
+    for dataset, model in (("ml-100k", "fpmc"), ("amazon-office", "caser")):
+        rows = [head | a_pair(target_title=model) | {"dataset": dataset, "recommender": model}]
+        pd.DataFrame(rows).to_parquet(results / f"causal-rules-cases-{dataset}.parquet")
+    test = page_of("rules", rules="cases", rule_data="ml-100k", rule_model="fpmc")
+    assert test.dataframe[0].value["target_title"].tolist() == ["fpmc"]
+    next(one for one in test.button_group if one.label == "Data set").set_value("amazon-office")
+    clean(test.run())
+    assert test.dataframe[0].value["target_title"].tolist() == ["caser"], "its own recommender"
+    assert "'sasrec'" in said(page_of("rules", rules="cases", rule_model="sasrec").error)
+    assert "'ml-9m'" in said(page_of("rules", rules="cases", rule_data="ml-9m").error)
 
 
 def test_without_stored_pairs_the_page_says_so(results: Path) -> None:

@@ -8,7 +8,8 @@ from typing import ClassVar
 import pytest
 
 from recx.core.errors import BadInput
-from recx.ui.view import Pin, View, from_query, shown_explainers, to_query
+from recx.ui.rule_scores import PARAMETERS
+from recx.ui.view import CHOICES, FREE, SWEPT, Pin, View, from_query, shown_explainers, to_query
 
 DATASETS = ["planted", "ml-100k"]
 
@@ -121,6 +122,7 @@ def test_a_link_names_every_parameter_and_the_defaults_of_settings() -> None:
         ("rules", "everything", "part"),
         ("convention", "mine", "convention"),
         ("rule_who", "friends", "users"),
+        ("rule_sweep", "gama", "gamma"),
         ("bench_who", "friends", "recommendations"),
         ("bench_steps", "all", "number of items"),
         ("agree", "yes", "agreement"),
@@ -134,6 +136,14 @@ def test_an_unknown_value_is_one_sentence(name: str, value: str, words: str) -> 
         from_query(to_query(View(), Forms()) | {name: [value]}, Forms(), DATASETS)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_every_field_of_the_view_is_read_from_a_link_in_one_way() -> None:
+    known = {field.name for field in fields(View)}
+    assert {*CHOICES, *FREE} < known
+    assert not {*CHOICES} & {*FREE}
+    assert all(getattr(View(), name) in values for name, (_, values) in CHOICES.items()), "defaults are choices"
+    assert tuple(PARAMETERS) == SWEPT, "each sweep of a link has words"
 
 
 def test_a_pin_needs_a_person_and_a_parameter_stands_once() -> None:
