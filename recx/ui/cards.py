@@ -7,7 +7,7 @@ from typing import Any
 
 from recx.figures import palette
 from recx.ui.text import attribute, html, number, plural, seconds, signed
-from recx.ui.words import tell
+from recx.ui.words import LABELS, tell
 
 MARKS = {True: ("✓", "yes", "yes"), False: ("✗", "no", "no"), None: ("–", "not asked", "na")}
 
@@ -24,10 +24,8 @@ MEASURES = {
 
 def term(word: str, label: str = "", *, right: bool = False) -> str:
     """A term that explains itself on hover and on keyboard focus."""
-    side = " right" if right else ""
-    return (
-        f'<span class="rx-term{side}" tabindex="0" data-tip="{attribute(tell(word))}">{attribute(label or word)}</span>'
-    )
+    side, said = " right" if right else "", label or LABELS.get(word, word)
+    return f'<span class="rx-term{side}" tabindex="0" data-tip="{attribute(tell(word))}">{attribute(said)}</span>'
 
 
 def verdict(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -144,7 +142,7 @@ def _facts(row: Mapping[str, Any]) -> str:
             ),
             ("necessary", "necessary", _flag(row["necessary"])),
             ("sufficient", "sufficient", _flag(row["sufficient"]) + only),
-            ("minimal", "minimal", minimal(row["minimal"])),
+            ("minimal", "", minimal(row["minimal"])),
         ]
     return fact_list(lines)
 
@@ -169,8 +167,9 @@ def minimal(value: str | None) -> str:
     """Whether an item of the set can be spared (`minimal` of an Explanation)."""
     if value is None:
         return '<span class="na">– does not apply</span>'
-    kind = "yes" if value == "proved" else "na"
-    return f'<span class="{kind}">{"✓" if value == "proved" else "–"} {attribute(value)}</span>'
+    if value == "proved":
+        return '<span class="yes">✓ none, proved</span>'
+    return '<span class="na">– perhaps</span>'
 
 
 def legend(lanes: Mapping[str, str]) -> str:
@@ -189,7 +188,7 @@ def glossary(words: Mapping[str, str]) -> str:
     """Terms and what they mean, as a list."""
     return (
         '<div class="rx"><dl class="rx-words">'
-        + "".join(f"<dt>{attribute(w)}</dt><dd>{attribute(t)}</dd>" for w, t in words.items())
+        + "".join(f"<dt>{attribute(LABELS.get(w, w))}</dt><dd>{attribute(t)}</dd>" for w, t in words.items())
         + "</dl></div>"
     )
 

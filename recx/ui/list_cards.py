@@ -19,7 +19,7 @@ def whole_list(row: Mapping[str, Any], title: str, *, shown: int = 6) -> str:
         facts += [
             ("PN-R", "weighted by place", number(more["pn_r"], 2)),
             ("stay", "stay with only them", f"{more['stay']} of {more['size']}"),
-            ("minimal", "minimal", cards.minimal(row["minimal"])),
+            ("minimal", "", cards.minimal(row["minimal"])),
         ]
         moves = _moves("out", "leaves", "no", more["left"]) + _moves("new", "comes", "yes", more["came"])
     return cards.card(row, title, list_verdict(row), cards.named_items(row, shown), cards.fact_list(facts), moves)

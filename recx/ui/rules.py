@@ -33,6 +33,7 @@ KINDS = {
     "causal": ("accent", "causal only", "Only a causal rule names it, and the recommendation falls without it."),
     "association": ("accent", "association only", "Only association rules name it, and the recommendation falls."),
     "weak": ("na", "weak", "Without it the score falls, but the recommendation keeps its place."),
+    "unchecked": ("na", "not checked", "The recommender was not asked again without this item."),
     "artefact": (
         "no",
         "popularity artefact",
@@ -206,7 +207,9 @@ def kind_of(goes: bool, causes: bool, falls: bool, effect: float | None) -> str:
     """What a rule about an item is worth: which kinds name it, and what the check finds."""
     if falls:
         return "both" if goes and causes else "causal" if causes else "association"
-    if effect is None or effect > 0:
+    if effect is None:
+        return "unchecked"
+    if effect > 0:
         return "weak"
     return "artefact" if goes else "unconfirmed"
 

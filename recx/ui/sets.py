@@ -47,7 +47,7 @@ def _card(case: Case, found: Sequence[Any]) -> None:
     certificate = row["details"].get("certificate")
     with st.container(gap=None, key=f"sizes_{row['explainer']}"):
         if certificate:
-            st.html(cards.fact("certificate", "certificate", certificate))
+            st.html(cards.fact("certificate", "", certificate))
         if row["found"] and row["necessary"]:
             for goal in ("necessary", "both") if row["sufficient"] else ("necessary",):
                 _size(case, row, goal)

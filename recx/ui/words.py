@@ -28,13 +28,13 @@ TERMS: dict[str, str] = {
     "it would not be shown.",
     "sufficient": "With only the named items as history, the recommendation is in the top k all the same: "
     "they are enough.",
-    "minimal": "Whether a smaller part of the named items does the same. 'proved': all smaller sets were "
-    "tried and none does. "
-    "'not proved': nobody has tried them all.",
+    "minimal": "Whether a part of the named items does the same. 'none, proved': all parts were tried and none does, "
+    "so every item of this set counts. 'perhaps': a part does it too, or not all parts were tried. Whether quite other "
+    "items do it with fewer is another question.",
     "smallest set": "The size of the smallest set that does the same for this recommendation, found by *Minimal set*. "
     "'proved': all smaller sets were tried and none does it. 'or fewer': nobody has tried them all.",
-    "certificate": "What was tried to find a smaller set. Where all smaller sets were tried, none exists; else that is "
-    "not proved, and a smaller one may exist.",
+    "certificate": "Whether fewer items would do the same, also quite other ones, and what was tried to find them. "
+    "Where all smaller sets were tried, none exists; else one may exist, even when this set has nothing to spare.",
     "replaced": "How many of the recommended items are others when the named items are removed.",
     "PN-R": "The share of the list that is new without the named items, where early places count more: 1 when every "
     "place is new (PN-R of the 2026 benchmark of explanations for lists).",
@@ -82,6 +82,9 @@ TERMS: dict[str, str] = {
     "lane": "interactive: short questions. batch: training and long work, so that a quick question never "
     "waits behind it.",
 }
+
+LABELS = {"minimal": "items to spare", "certificate": "other, smaller sets"}
+"""What a term is called on screen where that is not its name."""
 
 
 def tell(term: str) -> str:

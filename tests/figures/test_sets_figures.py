@@ -72,6 +72,27 @@ def test_the_figure_grows_with_the_explainers_and_says_when_there_is_nothing() -
     assert "No explainer" in words(sets.importance(HISTORY, [], LANES, {}))
 
 
+def test_bars_marks_and_their_words_are_those_of_the_same_item_whatever_the_order_of_the_values() -> None:
+    values = {"d": 4.0, "b": -2.0, "a": 1.0}
+    row = explained("lcer", ("d", "c"), values)
+    row["details"]["per_item"][0]["rank_without"] = 77
+    figure = sets.importance(HISTORY, [row], LANES, {})
+    (bar,), (mark,) = bars(figure), marks(figure)
+    assert dict(zip(bar.x, bar.y, strict=True)) == {4: 1.0, 2: -0.5, 1: 0.25}
+    for place, height, words_of, opacity in zip(bar.x, bar.y, bar.text, bar.marker.opacity, strict=True):
+        item = HISTORY[place - 1]["item"]
+        assert f"Film {item}</b><br>value {values[item]:.4g}" in words_of
+        assert height == pytest.approx(values[item] / 4.0)
+        assert ("rank without it alone 77" in words_of) == (item == "d")
+        assert (opacity == 1.0) == (item == "d") == ("not named" not in words_of)
+    assert [(place, words_of.split("</b>")[0]) for place, words_of in zip(mark.x, mark.text, strict=True)] == [
+        (3, "<b>Film c"),
+        (4, "<b>Film d"),
+    ]
+    (strip,) = [trace for trace in figure.data if trace.type == "scatter" and trace.marker.symbol == "square"]
+    assert [words_of.split("</b>")[0] for words_of in strip.text] == [f"<b>Film {i}" for i in "abcd"]
+
+
 def test_titles_are_text() -> None:
     history = [HISTORY[0] | {"title": "<b>x</b>"}]
     figure = sets.importance(history, [explained("lcer", ("a",), {"a": 1.0})], LANES, {"lcer": "<i>L</i>"})

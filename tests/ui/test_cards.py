@@ -57,6 +57,17 @@ def test_a_card_shows_ranks_and_terms_and_no_markup_of_titles() -> None:
         assert words in page
 
 
+def test_nothing_to_spare_and_no_proof_of_the_smallest_do_not_contradict_each_other() -> None:
+    """The set has no item too many; other items may still do it with fewer."""
+    page = cards.explanation(made(**FOUND, necessary=True), "x")
+    page += cards.fact("certificate", "", "not proved that no smaller set exists: 31 of 142 tried")
+    assert 'items to spare</span></dt><dd><span class="yes">✓ none, proved' in page
+    assert "other, smaller sets</span></dt><dd>not proved" in page
+    assert "perhaps" in cards.minimal("not proved")
+    assert "does not apply" in cards.minimal(None)
+    assert "<dt>items to spare</dt>" in cards.glossary({"minimal": TERMS["minimal"]}), "the start page says it alike"
+
+
 def test_nothing_found_is_said_with_what_was_tried() -> None:
     page = cards.explanation(made(), "Minimal set")
     assert "No reason found" in page

@@ -66,6 +66,40 @@ def test_without_one_kind_or_without_any_rule_the_table_says_so() -> None:
     assert "association only" in page
 
 
+@pytest.mark.parametrize(
+    ("goes", "causes", "falls", "effect", "kind", "colour"),
+    [
+        (True, True, True, 0.5, "both", "yes"),
+        (False, True, True, 0.5, "causal only", "accent"),
+        (True, False, True, 0.5, "association only", "accent"),
+        (True, True, False, 0.5, "weak", "na"),
+        (True, False, False, 0.0, "popularity artefact", "no"),
+        (True, True, False, -0.5, "popularity artefact", "no"),
+        (False, True, False, 0.0, "not confirmed", "no"),
+        (True, False, False, None, "not checked", "na"),
+    ],
+)
+def test_the_tag_of_a_rule_has_the_words_and_the_colour_of_what_the_check_found(
+    goes: bool, causes: bool, falls: bool, effect: float | None, kind: str, colour: str
+) -> None:
+    own = explained(rules=[rule("a")] if goes else [])
+    named = explained() | ({"items": ("a",), "titles": ("A",), "weights": (1.0,)} if causes else {})
+    every = explained(per_item=[] if effect is None else [alone("a", effect, 6 if falls else 2)])
+    (row,) = rules.compared(own, named, every)
+    page = rule_cards.rules([row], rules.KINDS)
+    assert f'<span class="tag {colour}"' in page
+    assert f">{kind}</span>" in page
+
+
+def test_every_verdict_of_the_check_has_its_mark_and_colour() -> None:
+    page = rule_cards.pair(a_pair() | {side: ["x"] for side in ("history_a", "history_b")})
+    assert '<div class="verdict yes">✓ Without the cause the recommendation changes.' in page
+    assert '<div class="verdict no">✗ Without the cause the recommendation stays.' in page
+    row = {"history": [], "output": {"title": "x"}}
+    assert '<span class="yes">✓' in rule_cards.perturbed([row | {"recommended": True}])
+    assert '<span class="no">✗' in rule_cards.perturbed([row | {"recommended": False}])
+
+
 def test_the_chance_level_counts_every_item_of_the_history() -> None:
     words = rules.chance_words(EVERY)
     assert "4 of 7 history items" in words

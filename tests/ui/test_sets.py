@@ -50,7 +50,7 @@ def test_the_page_shows_each_explainer_its_size_and_the_bars() -> None:
         assert f'data-explainer="{name}"' in page, name
     assert "fewest needed" in page
     assert ", proved" in page
-    assert "certificate" in page
+    assert "other, smaller sets" in page
     assert len(test.get("plotly_chart")) == 1
     assert "◆ named" in said(test.markdown)
 
