@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from recx.ui import frame, rule_cases, rule_scores, rules, state
+from recx.ui import frame, rule_cases, rule_scores, rules, rules_of_data, state
 from recx.ui.copy import copy_link
 from recx.ui.opened import choose_target, open_case, open_person
 
 LABELS = {
     "item": ":material/person_search: One recommendation",
+    "data": ":material/hub: Whole data set",
     "many": ":material/scoreboard: Over many users",
     "cases": ":material/compare_arrows: Two causes",
 }
@@ -30,6 +31,8 @@ def main() -> None:
         )
         copy_link()
     match state.view().rules:
+        case "data":
+            rules_of_data.whole()
         case "many":
             rule_scores.many()
         case "cases":

@@ -8,26 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from recx.core.errors import BadInput
-from recx.core.recipe import clean
 from recx.recipes import _build
 from recx.recipes.explain import Explain
-from recx.ui import columns, explainers, fetch, frame, rule_cards, settings, state, text
+from recx.ui import columns, explainers, fetch, frame, rule_cards, state, text
 from recx.ui.case import Case, explain_recipe, person_label
+from recx.ui.rule_sliders import ASSOCIATION, CAUSAL, sliders
 from recx.ui.words import tell
 
-ASSOCIATION, CAUSAL, EVERY_ITEM = "association", "causal-rules", "leave-one-out"
-STOPS: dict[str, tuple[float, ...]] = {
-    "min_support": (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
-    "min_confidence": (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
-    "min_lift": (0.0, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0),
-    "m": (50, 100, 200, 500, 1000, 2000),
-    "gamma": (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
-    "rank_limit": (1, 2, 3, 5, 10),
-    "variance": (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0),
-    "window": (3, 5, 10, 20),
-}
-"""Stops of the sliders, for the fields that an explainer has; its other fields stand under Settings."""
+EVERY_ITEM = "leave-one-out"
 KINDS = {
     "both": ("yes", "both", "Either kind of rule names it, and the recommendation falls to a lower place without it."),
     "causal": ("accent", "causal only", "Only a causal rule names it, and the recommendation falls without it."),
@@ -53,9 +41,9 @@ def one(case: Case) -> None:
         return
     title = text.brief(text.named(chosen["title"], chosen["year"]), 120)
     st.subheader(f"Which rules lead to {text.md(title)}?", help=tell("rule"), anchor="rules")
-    _sliders()
     known = frame.forms().names("explainers")
     names = [name for name in (ASSOCIATION, CAUSAL) if name in known]
+    sliders(names)
     columns.columns(
         names,
         partial(explain_recipe, case),
@@ -74,59 +62,6 @@ def one(case: Case) -> None:
             title=f"{CAUSAL}: why {title}",
             failed=lambda outcome: None,
         )
-
-
-# -- the sliders
-
-
-def _sliders() -> None:
-    """The thresholds of both kinds of rule; they are settings of the explainers, so they stand in the link."""
-    known = frame.forms()
-    owners = [name for name in (ASSOCIATION, CAUSAL) if name in known.names("explainers")]
-    with st.container(border=True, key="rule_sliders"):
-        for name in owners:
-            form = known.form_of("explainers", name)
-            rows = [row for row in form["parameters"] if row["name"] in STOPS]
-            if rows:
-                st.markdown(f"**{text.md(explainers.short(name))}**")
-                grid = st.grid(len(rows), min_column_width=150)
-                for row in rows:
-                    with grid.cell():
-                        _slider(form, row)
-
-
-def _slider(form: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-    owner, field = form["name"], row["name"]
-    now = dict(state.view().settings_of(owner)).get(field, row["default"])
-    key = f"rule_{owner}_{field}"
-    st.session_state[key] = now
-    st.select_slider(
-        text.md(settings.spoken(field)),
-        stops(row, now),
-        key=key,
-        help=f"{text.md(row['text'])}.",
-        on_change=lambda: _set(form, field, st.session_state[key]),
-    )
-
-
-def stops(row: Mapping[str, Any], now: float) -> list[float]:
-    """The stops of a slider inside the field's range; the default and the value now are always among them."""
-    low, high = row.get("low"), row.get("high")
-    inside = [one for one in STOPS[row["name"]] if (low is None or one >= low) and (high is None or one <= high)]
-    kind = int if row["type"] == "int" else float
-    return sorted({kind(one) for one in (*inside, row["default"], now)})
-
-
-def _set(form: Mapping[str, Any], field: str, value: Any) -> None:
-    owner = form["name"]
-    given = dict(state.view().settings_of(owner)) | {field: value}
-    words = {name: str(one) for name, one in given.items()}
-    try:
-        pairs = clean(owner, form["parameters"], words)
-    except BadInput as error:
-        st.toast(text.md(error), icon=":material/error:")
-        return
-    state.change(explainer_settings=state.view().with_settings(owner, pairs))
 
 
 # -- both kinds together

@@ -16,7 +16,7 @@ PARTS = ("train", "leaderboard", "compare")
 """What the page of models shows."""
 SETS_PARTS = ("item", "list", "many", "field", "cases")
 """What the page of counterfactual sets shows."""
-RULES_PARTS = ("item", "many", "cases")
+RULES_PARTS = ("item", "data", "many", "cases")
 """What the page of rules shows."""
 REPLACE = ("one", "half", "all")
 """How much of a list shall be others."""

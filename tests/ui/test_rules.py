@@ -10,7 +10,7 @@ import pytest
 
 from recx.core import paths
 from recx.studies._rows import COLUMNS
-from recx.ui import rule_cards, rule_cases, rule_scores, rules
+from recx.ui import rule_cards, rule_cases, rule_scores, rule_sliders, rules, rules_of_data
 from tests.ui.test_pages import QUICK, clean, home, html, page_of, said  # noqa: F401
 
 
@@ -109,9 +109,9 @@ def test_the_chance_level_counts_every_item_of_the_history() -> None:
 
 def test_stops_of_a_slider_stay_in_range_and_hold_the_default_and_the_value_now() -> None:
     row = {"name": "min_support", "type": "float", "low": 0.0, "high": 0.3, "default": 0.01}
-    assert rules.stops(row, 0.123) == [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.123, 0.2]
+    assert rule_sliders.stops(row, 0.123) == [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.123, 0.2]
     row = {"name": "m", "type": "int", "low": 1, "high": 600, "default": 500}
-    found = rules.stops(row, 100)
+    found = rule_sliders.stops(row, 100)
     assert found == [50, 100, 200, 500]
     assert all(isinstance(one, int) for one in found)
 
@@ -189,6 +189,43 @@ def test_causal_rules_stand_beside_association_rules_with_their_tests() -> None:
     choice.set_value("not recommended")
     clean(test.run())
     assert "of the first 30 perturbed histories" in said(test.caption)
+
+
+# -- the whole data set
+
+
+def test_the_rules_of_a_data_set_stand_beside_the_base_rate_and_follow_the_thresholds() -> None:
+    test = page_of("rules", rules="data", model="toppop")
+    table = test.dataframe[0].value
+    assert list(table.columns) == list(rules_of_data.COLUMNS)
+    assert (table["confidence"] / table["base_rate"]).tolist() == pytest.approx(table["lift"].tolist())
+    assert table["confidence"].is_monotonic_decreasing
+    assert not table["title"].str.match(r"i\d+$").any(), "titles, not ids"
+    assert "histories pass; the first 100" in said(test.caption)
+    assert "A confidence near the base rate says nothing" in said(test.markdown)
+    next(one for one in test.button_group if one.label == "Strongest by").set_value("lift")
+    clean(test.run())
+    assert test.dataframe[0].value["lift"].is_monotonic_decreasing
+    assert "association.by=lift" in test.query_params["explainer_settings"]
+    next(one for one in test.select_slider if one.label == "least support").set_value(0.2)
+    clean(test.run())
+    assert test.dataframe[0].value["support"].min() >= 0.2 > table["support"].min()
+    test = page_of("rules", rules="data", model="toppop", explainer_settings=(("association", (("min_lift", 1e6),)),))
+    assert not test.dataframe
+    assert "No rule passes these thresholds" in said(test.info)
+    assert "data" in test.query_params["rules"]
+
+
+@pytest.mark.parametrize(
+    ("passing", "shown", "words"),
+    [
+        (1, 1, "1 rule of one item each over 9 histories passes."),
+        (7, 2, "7 rules of one item each over 9 histories pass; the first 2."),
+        (0, 0, "0 rules of one item each over 9 histories pass."),
+    ],
+)
+def test_how_many_rules_pass_is_said(passing: int, shown: int, words: str) -> None:
+    assert rules_of_data.words({"passing": passing, "rules": [{}] * shown, "histories": 9}) == words
 
 
 # -- over many users
