@@ -116,6 +116,7 @@ def pairs_of(world: EditedWorld, k: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 QUICK: dict[str, Any] = {
     "steps": 60,
+    "most": 120,
     "max_calls": 300,
     "samples": 64,
     "people": 8,

@@ -242,11 +242,30 @@ def test_integrated_gradients_sum_to_the_difference_of_the_scores(kind: str, tol
     if value == "margin":
         ends = [end - world.scores(row, keep, rival) for end, keep in zip(ends, (None, nothing), strict=True)]
     change = (ends[0] - ends[1])[:, 0]
-    for p, finding in enumerate(IntegratedGradients(steps=100, value=value).explain(world, row, target, k)):
+    for p, finding in enumerate(IntegratedGradients(steps=100, most=100, value=value).explain(world, row, target, k)):
         assert abs(sum(per_item(finding).values()) - float(change[p])) < tolerance * float(change.abs().max())
         assert finding.details["gap"] == pytest.approx(
             abs(sum(per_item(finding).values()) - float(change[p])), abs=1e-4
         )
+
+
+def test_integrated_gradients_take_more_points_only_where_their_sum_is_off() -> None:
+    """Slopes with corners (sasrec): better sums than with the first points; no more of them for multvae."""
+    world, k = world_of("sasrec"), 3
+    for weight in world.scorer.net.parameters():
+        weight.data.div_(3)
+    row, target = pairs_of(world, k)
+    once, more = (IntegratedGradients(steps=10, most=most).explain(world, row, target, k) for most in (10, 160))
+    assert {f.details["points"] for f in once} == {10}
+    assert len({f.details["points"] for f in more}) > 1
+    for a, b in zip(once, more, strict=True):
+        off = 0.05 * sum(abs(value) for value in per_item(b).values())
+        assert b.details["gap"] <= off or b.details["points"] == 160
+        assert b.details["points"] > 10 or per_item(a) == pytest.approx(per_item(b), abs=1e-6)
+        assert (a.calls < b.calls) or b.details["points"] == 10
+    assert sum(f.details["gap"] for f in more) < 0.5 * sum(f.details["gap"] for f in once)
+    plain = world_of("multvae")
+    assert {f.details["points"] for f in IntegratedGradients().explain(plain, *pairs_of(plain, k), k)} == {50}
 
 
 def test_integrated_gradients_are_those_of_finite_differences() -> None:
