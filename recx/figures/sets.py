@@ -320,7 +320,7 @@ def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.
             "<extra></extra>",
         )
     widest = max(row["length"] for row in (*points, *(row for _, line in drawn for row in line)))
-    for row, said in zip(points, _labels(points, widest), strict=True):
+    for row, (said, where) in zip(points, _labels(points, widest), strict=True):
         colour = palette.of_name(row["explainer"])
         fig.add_scatter(
             x=[row["length"]],
@@ -328,7 +328,7 @@ def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.
             mode="markers+text",
             marker={"size": 11, "symbol": "diamond", "color": colour},
             text=[said],
-            textposition="middle right",
+            textposition=where,
             textfont={"size": 12},
             cliponaxis=False,
             customdata=[[plain(row["label"]), _span(row)]],
@@ -339,16 +339,30 @@ def tradeoff(curves: Mapping[str, Rows], points: Rows, height: int = 360) -> go.
     return fig
 
 
-def _labels(points: Rows, widest: float) -> list[str]:
-    """A text per point; of points that lie nearly on each other the first says all names, on lines."""
+def _labels(points: Rows, widest: float) -> list[tuple[str, str]]:
+    """A text per point and where it stands; of points that lie nearly on each other the rightmost says all names.
+
+    A text has its place to the right of its point, above it where another point lies there.
+    """
     heads: list[int] = []
     names: dict[int, list[str]] = {}
-    for place, row in enumerate(points):
+    for place in sorted(range(len(points)), key=lambda p: -points[p]["length"]):
+        row = points[place]
         near = (h for h in heads if abs(points[h]["length"] - row["length"]) < 0.04 * widest)
         head = next((h for h in near if abs(points[h]["f_ns"] - row["f_ns"]) < 4), place)
         heads += [place] if head == place else []
         names.setdefault(head, []).append(plain(row["label"]))
-    return ["<br>".join(names.get(place, ())) for place in range(len(points))]
+    said = ["<br>".join(names.get(place, ())) for place in range(len(points))]
+    return [
+        (text, "top center" if text and _crowded(points, p, widest) else "middle right") for p, text in enumerate(said)
+    ]
+
+
+def _crowded(points: Rows, place: int, widest: float) -> bool:
+    """Whether another point lies where the text to the right of a point would stand."""
+    own = points[place]
+    beside = (row for row in points if 0 < row["length"] - own["length"] < 0.2 * widest)
+    return any(abs(row["f_ns"] - own["f_ns"]) < 4 for row in beside)
 
 
 def _last(name: str, line: Rows) -> list[str]:
@@ -357,6 +371,10 @@ def _last(name: str, line: Rows) -> list[str]:
 
 
 # -- agreement
+
+
+FILLED = 0.45
+"""A cell above this is dark enough for white text in light and dark alike; below, the ground shows through."""
 
 
 def matrix(names: Sequence[str], cells: Sequence[Sequence[float | None]]) -> go.Figure:
@@ -374,13 +392,20 @@ def matrix(names: Sequence[str], cells: Sequence[Sequence[float | None]]) -> go.
         zmax=1,
         colorscale=[[0, "rgba(100,115,224,0.04)"], [1, palette.ACCENT]],
         showscale=False,
-        text=[["" if cell is None else f"{cell:.2f}" for cell in row] for row in shown],
-        texttemplate="%{text}",
         xgap=2,
         ygap=2,
         hoverongaps=False,
         customdata=[[f"{plain(one)}<br>{plain(other)}" for other in names] for one in names],
         hovertemplate="%{customdata}<br><b>%{z:.3f}</b><extra></extra>",
+    )
+    told = [(i, j, cell) for i, row in enumerate(shown) for j, cell in enumerate(row) if cell is not None]
+    fig.add_scatter(
+        x=[j for _, j, _ in told],
+        y=[i for i, _, _ in told],
+        mode="text",
+        text=[f"{cell:.2f}" for *_, cell in told],
+        textfont={"size": 11, "color": ["#ffffff" if cell > FILLED else INK for *_, cell in told]},
+        hoverinfo="skip",
     )
     labels = [folded(name, 16, 2) for name in names]
     ticks = {"tickvals": list(range(len(names))), "showgrid": False, "fixedrange": True}

@@ -156,15 +156,19 @@ def test_points_that_lie_on_each_other_share_a_label() -> None:
     near = [("A", 3.0, 70.0), ("B", 3.1, 71.0), ("C", 3.0, 90.0), ("D", 22.0, 70.0)]
     points = [{"explainer": n, "label": n, "length": x, "f_ns": y} for n, x, y in near]
     marks = sets.tradeoff({}, points).data
-    assert [mark.text[0] for mark in marks] == ["A<br>B", "", "C", "D"]
+    assert [mark.text[0] for mark in marks] == ["", "B<br>A", "C", "D"], "no mark of the group lies on its names"
+    assert [mark.textposition for mark in marks][1:] == ["middle right"] * 3
+    beside = [{"explainer": n, "label": n, "length": x, "f_ns": 50.0} for n, x in (("A", 2.0), ("B", 4.0), ("C", 30.0))]
+    assert [m.textposition for m in sets.tradeoff({}, beside).data] == ["top center", "middle right", "middle right"]
     assert [mark.customdata[0][0] for mark in marks] == ["A", "B", "C", "D"], "each is named on hover"
 
 
 def test_agreement_is_a_square_without_its_diagonal() -> None:
     figure = sets.matrix(["A", "<b>"], [[1.0, 0.25], [0.25, None]])
-    (heat,) = figure.data
+    heat, told = figure.data
+    assert list(zip(told.y, told.x, told.text, strict=True)) == [(0, 1, "0.25"), (1, 0, "0.25")]
+    assert set(told.textfont.color) != {"#ffffff"}, "white on a pale cell cannot be read"
     assert [list(row) for row in heat.z] == [[None, 0.25], [0.25, None]]
-    assert [list(row) for row in heat.text] == [["", "0.25"], ["0.25", ""]]
     assert list(figure.layout.yaxis.ticktext) == ["A", "&lt;b&gt;"]
     assert "No agreement" in words(sets.matrix([], []))
 
