@@ -20,6 +20,8 @@ PEOPLE = 512
 """People of the population asked for at a time."""
 CACHED_BYTES = 8 * 2**20
 """Blocks of scores of which only a few numbers are kept are this large, so that they stay in a processor's cache."""
+FEWEST = 8
+"""Rows of such a block at least: a large model is read from memory once for all of them."""
 
 
 SoftScores = Callable[[list[torch.Tensor]], list[torch.Tensor]]
@@ -166,8 +168,8 @@ class EditedWorld:
         here = self.histories != PAD
         length = [(keep[part] & here[row[part]]).sum(1) for part in self._blocks(len(row))]
         order = torch.argsort(torch.cat(length), stable=True) if length else row[:0]
-        size = max(1, CACHED_BYTES // (4 * max(self.n_items, self.histories.shape[1])))
-        for part in order.split(size):
+        cached = CACHED_BYTES // (4 * max(self.n_items, self.histories.shape[1]))
+        for part in order.split(min(self._most(), max(FEWEST, cached))):
             scores = self._score(row[part], keep[part], None)
             own = scores.gather(1, targets[part])
             self._mask(scores, row[part], keep[part], convention)
@@ -316,9 +318,13 @@ class EditedWorld:
         rows, columns = torch.nonzero(history != PAD, as_tuple=True)
         scores[rows, history[rows, columns]] = float("-inf")
 
+    def _most(self) -> int:
+        """How many questions' scores (and their sorted copies) stay under BLOCK_BYTES; at least 1."""
+        return max(1, BLOCK_BYTES // (4 * 8 * max(self.n_items, self.histories.shape[1])))
+
     def _blocks(self, n: int) -> Iterator[slice]:
-        """Slices of questions whose scores (and their sorted copies) stay under BLOCK_BYTES."""
-        size = max(1, BLOCK_BYTES // (4 * 8 * max(self.n_items, self.histories.shape[1])))
+        """Slices of at most so many questions."""
+        size = self._most()
         for start in range(0, n, size):
             yield slice(start, start + size)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from recx.core import registry
 from recx.core.errors import BadInput
@@ -65,6 +67,7 @@ def test_margins_of_many_targets_are_those_of_one_at_a_time(convention: str, mon
     free = [[i for i in range(30) if i not in world.histories[r]] for r in row.tolist()]
     targets = torch.tensor([(items + items)[s % 20 : s % 20 + 12] for s, items in enumerate(free)])
     monkeypatch.setattr(edited, "CACHED_BYTES", 240)
+    monkeypatch.setattr(edited, "FEWEST", 1)
     for k in (1, 4, 21, 29, 30, 40):
         margins = world.margins(row, keep, targets, k, convention)
         for t in range(12):
@@ -100,6 +103,49 @@ def test_blocks_do_not_change_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     again = world.rank_and_margin(row, keep, target, 3), world.top_k(row, keep, 3)
     for one, two in zip(whole, again, strict=True):
         torch.testing.assert_close(one, two)
+
+
+class Largest(TorchDispatchMode):
+    """The bytes of the largest tensor that is made meanwhile."""
+
+    most = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for one in made if isinstance(made, (tuple, list)) else (made,):
+            if isinstance(one, torch.Tensor):
+                self.most = max(self.most, one.numel() * one.element_size())
+        return made
+
+
+def test_no_tensor_of_margins_is_larger_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by many edits of long histories, nor by a large catalogue: only what has a number per edit grows."""
+    monkeypatch.setattr(edited, "BLOCK_BYTES", 2**20)
+    world = random_world(n_items=600, people=2, length=500)
+    row, keep = random_edits(world, 5_000)
+    with Largest() as made:
+        world.margins(row, keep, torch.zeros(len(row), 1, dtype=torch.long), 3)
+    assert 5_000 * 8 <= made.most <= 2**20  # the edits' own 2.5 MB were made before
+
+
+@pytest.mark.parametrize(("n_items", "rows"), [(100_000, 20), (1_000_000, 8), (4_000_000, 2), (100_000_000, 1)])
+def test_blocks_of_margins_have_several_rows_of_a_large_catalogue_and_no_more_than_fit(n_items: int, rows: int) -> None:
+    """8 MB of scores; a few rows more than that, as long as they and their copies stay below 256 MB."""
+    asked = []
+
+    class Wide:
+        device = torch.device("cpu")
+
+        def score(self, histories: torch.Tensor, users: Any = None, items: Any = None) -> torch.Tensor:
+            asked.append(len(histories))
+            return torch.zeros(len(histories), 10)  # as if they were all
+
+    scorer: Any = Wide()
+    scorer.n_items = n_items
+    world = EditedWorld(scorer, torch.zeros(1, 1, dtype=torch.long))
+    row = torch.zeros(40, dtype=torch.long)
+    world.margins(row, torch.zeros(40, 1, dtype=torch.bool), row[:, None], 1)
+    assert max(asked) == rows
 
 
 def test_a_removed_item_is_a_candidate_only_as_published() -> None:
