@@ -40,7 +40,11 @@ def pairs(chunk: Chunk, get: Get) -> tuple[Any, Any, Any, Any]:
     order = np.random.default_rng(0).permutation(len(people))
     users = torch.as_tensor(order[chunk.first : chunk.last])
     if not len(users):
-        raise BadInput(f"the {chunk.part} part has {len(people):,} users: none at {chunk.first:,}.")
+        name, n = chunk.fit.data.source.name, len(people)
+        raise BadInput(
+            f"more than {chunk.first:,} users were asked for and {name} has {n:,} in its {chunk.part} part: "
+            f"ask for at most {n} (`study ... --users {n}`)."
+        )
     world = EditedWorld(
         scorer, torch.as_tensor(people.histories), torch.as_tensor(people.model_users), population=split.train
     )

@@ -228,6 +228,7 @@ def _rank(more: list[Any]) -> dict[str, int]:
 
 
 def finite(value: float | None) -> float | None:
+    """The number, or None where there is none or where JSON has no word for it (infinite, not a number)."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recx.core.errors import BadInput
 from recx.core.progress import Progress
 from recx.core.recipe import Named
 from recx.recipes._pairs import pairs
 from recx.recipes._recipe import Get, Recipe
+from recx.recipes.explain import check_capabilities
 from recx.recipes.fit import Fit
 from recx.recipes.learnt import get_for, needed_by
 
@@ -54,11 +54,7 @@ class Judge:
 
         world, row, target, held_out = pairs(self, get)
         explainer = self.explainer.build()
-        missing = explainer.needs_of_world - world.capabilities
-        if missing:
-            raise BadInput(
-                f"{self.explainer.name} cannot explain {self.fit.model.name}: it lacks {', '.join(sorted(missing))}."
-            )
+        check_capabilities(self.explainer, explainer, self.fit, world)
         learnt = get_for(self.explainer, self.fit, get)
         findings = explainer.explain(world, row, target, self.k, seed=self.seed, get=learnt, progress=progress)
         history = world.histories[row].cpu().numpy()
