@@ -33,6 +33,13 @@ def study_of(
     dataset = dataset or cls.default_dataset
     chosen = tuple(dict.fromkeys(systems or cls.default_systems))
     names = [word.partition("=")[0] for word in chosen]
+    for word, key in zip(chosen, names, strict=True):
+        if not key:
+            raise BadInput(f"--with {word} has no name before the = sign: write NAME{word}, the name its rows have.")
+        if names.count(key) > 1:
+            raise BadInput(
+                f"{name}: two systems are called {key!r}: give one a name of its own, --with NAME=EXPLAINER."
+            )
     given = {key: dict(value) for key, value in (settings or {}).items()}
     own = given.get(name, {})
     model = str(own.pop("model", cls.model.name))
@@ -61,7 +68,10 @@ def study_of(
 def _fields(cls: Any, name: str, small: bool, own: Mapping[str, Any], **counts: int | None) -> dict[str, Any]:
     """The study's own fields: those of its small version, then `--set STUDY.field=value`, then the counts; checked."""
     known = {row["name"]: row for row in recipe.describe(cls)}
-    typed = dict(own) | {key: value for key, value in counts.items() if value is not None and key in known}
+    asked = {key: value for key, value in counts.items() if value is not None}
+    for key in asked.keys() - known.keys():
+        raise BadInput(f"{name} has no {key} to choose: leave --{key} out.")
+    typed = dict(own) | asked
     checked = dict(recipe.clean(name, list(known.values()), typed))
     defaults = {key: known[key]["default"] for key in typed if key not in checked}
     return (dict(cls.small) if small else {}) | defaults | checked

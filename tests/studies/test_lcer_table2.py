@@ -183,11 +183,18 @@ def test_every_published_table_is_readable_with_known_values() -> None:
         ({"systems": ("x=lcr",)}, "lcer"),
         ({"settings": {"lcer-table2": {"model": "sasrek"}}}, "sasrec"),
         ({"settings": {"lcer-table2": {"userz": 3}}}, "users"),
+        ({"systems": ("lcer", "lcer=fia")}, "two systems are called 'lcer'"),
+        ({"systems": ("=fia",)}, "no name before"),
     ],
 )
 def test_bad_words_are_one_sentence(words: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         study_of("lcer-table2", **words)
+
+
+def test_a_count_that_a_study_lacks_is_not_ignored() -> None:
+    with pytest.raises(BadInput, match="lcer-sweeps has no seeds to choose: leave --seeds out"):
+        study_of("lcer-sweeps", dataset="planted", seeds=3)
 
 
 @pytest.mark.data("ml-100k")
