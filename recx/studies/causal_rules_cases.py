@@ -61,7 +61,8 @@ class CausalRulesCases:
         return RuleCases(_causal.fit_of(self, model, 0), self.explainer, self.users, threshold, self.most)
 
     def needs(self) -> tuple[Recipe, ...]:
-        return tuple(self.part(model) for model in self.recommenders)
+        parts = [self.part(model) for model in self.recommenders]
+        return tuple(dict.fromkeys((*parts, *(part.fit.split_data for part in parts))))
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
         """Tidy rows with the columns of `_rows.COLUMNS` and CASE_COLUMNS; cases have `seed` 0, summaries none."""
@@ -69,10 +70,9 @@ class CausalRulesCases:
 
         rows: list[dict[str, Any]] = []
         for model in self.recommenders:
-            found, head = get(self.part(model)), self._head(model)
-            rows.append(
-                head | {"metric": "pairs", "measured": len(found), "unit": "count", "n": self.users, "seed": None}
-            )
+            part, head = self.part(model), self._head(model)
+            found, n = get(part), min(self.users, len(get(part.fit.split_data).test))
+            rows.append(head | {"metric": "pairs", "measured": len(found), "unit": "count", "n": n, "seed": None})
             for metric in ("confirmed", "shared_confirmed"):
                 both = found[f"{metric}_a"].astype(bool) & found[f"{metric}_b"].astype(bool)
                 value = 100 * float(both.mean()) if len(found) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from typing import Any
 
@@ -117,8 +118,11 @@ def test_cases_have_their_own_columns_and_a_summary() -> None:
     rows = get(recipe)
     summary = rows[rows["seed"].isna()].set_index("metric")["measured"]
     assert summary["pairs"] == (rows["metric"] == "case").sum()
-    assert {"shared_title", "cause_a_title", "history_b", "confirmed_a"} <= set(rows.columns)
-    assert list(rows.columns)[: len(_rows.COLUMNS)] == _rows.COLUMNS
+    assert rows[rows["metric"] == "pairs"]["n"].item() == 12, "users looked through"
+    more = dataclasses.replace(recipe, users=100_000)
+    found = {more.part(model): get(recipe.part(model)) for model in recipe.recommenders}
+    rows = more.run(lambda one: found[one] if one in found else get(one), quiet)
+    assert rows[rows["metric"] == "pairs"]["n"].item() == 400, "planted has no more"
 
 
 @pytest.mark.parametrize(
