@@ -36,7 +36,7 @@ lint: install-dev  ## style, format and types
 	@$(PY) -m mypy
 
 bench: install-dev install-bench  ## time ours against published forms and peers, about an hour in all (BENCH=rank)
-	@set -e; for name in $(or $(BENCH),start rank edited lcer minimal rules train); do $(PY) -m recx bench $$name; done
+	@set -e; for name in $(or $(BENCH),start rank edited lcer minimal scale rules train); do $(PY) -m recx bench $$name; done
 
 clean:  ## remove environments and caches of this folder (stored results stay: see `recx store`)
 	rm -rf $(VENV) $(VENV_BENCH) .pytest_cache .ruff_cache .mypy_cache .hypothesis

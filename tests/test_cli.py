@@ -468,6 +468,23 @@ def test_results_are_those_that_ship(document, tmp_path, monkeypatch):
     assert document("results") == found
 
 
+def test_the_cases_of_a_bench_are_kept_with_where_they_come_from(document, recx, tmp_path, monkeypatch):
+    from recx.engine import benches
+
+    made = {"scale": {"slope": 0.9, "cases": [{"axis": "items", "size": 7}, {"axis": "items", "size": 9}]}}
+    made["rank"] = {"ratio": 1.5}
+    monkeypatch.setattr(paths, "shipped_results", lambda: tmp_path)
+    monkeypatch.setattr(benches, "load", lambda name: lambda progress: made[name])
+    for name in made:
+        document("bench", name, "--keep")
+    found = {one["file"]: one for one in document("results")}
+    assert [row["size"] for row in found["bench-scale.parquet"]["rows"]] == [7, 9]
+    assert found["bench-scale.parquet"]["provenance"]["slope"] == 0.9
+    assert {"command", "created", "code"} <= set(found["bench-scale.parquet"]["provenance"]["provenance"])
+    assert [row["ratio"] for row in found["bench-rank.parquet"]["rows"]] == [1.5]
+    assert re.search(r"axis +size\nitems +7\n", recx("results")[1]), "as text with the columns that it has"
+
+
 def test_help_is_help(recx):
     code, out, _ = recx("--help")
     assert code == 0

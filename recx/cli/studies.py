@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import click
@@ -79,6 +80,7 @@ def _study_text(rows: list[dict[str, Any]]) -> str:
     names = "dataset recommender system param_value setting metric convention".split()
     numbers = "published measured ci_low ci_high placebo n unit".split()
     columns = [c for c in names + numbers if any(row.get(c) not in (None, "") for row in rows)]
+    columns = columns or list(rows[0] if rows else ())  # a bench has columns of its own
     return table([row for row in rows if row.get("seed") is None], columns)
 
 
@@ -100,10 +102,19 @@ def results(name: str | None, progress: Progress) -> Shown:
 
 @cli.command()
 @click.argument("name")
+@click.option("--keep", is_flag=True, help="Also write the cases, or the one row, into results/ of this checkout.")
 @shown
-def bench(name: str, progress: Progress) -> Shown:
+def bench(name: str, keep: bool, progress: Progress) -> Shown:
     """Time ours and a baseline on the same work, in the same run."""
-    from recx.engine import benches
+    import pandas as pd
+
+    from recx.engine import benches, shipped
+    from recx.engine.code import package_version
 
     found = {"bench": name} | benches.load(name)(progress)
+    if keep:
+        about: dict[str, Any] = {key: value for key, value in found.items() if key != "cases"}
+        made = {"command": _command(), "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        about |= {"provenance": made | {"code": package_version()}}
+        shipped.keep(f"bench-{name}", pd.DataFrame(found.get("cases") or [found]), about)
     return found, lambda: table([found], [key for key, value in found.items() if not isinstance(value, (dict, list))])

@@ -8,6 +8,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from recx.data.interactions import Split
 from recx.data.sources.planted import Planted
 from recx.data.splits.leave_one_out import LeaveOneOut
 from recx.engine import benches
-from recx.studies import _bench_edited, _bench_rank, _bench_rules, _bench_train, _peers
+from recx.studies import _bench_edited, _bench_rank, _bench_rules, _bench_scale, _bench_train, _peers
 from recx.studies._bench_train import Case, Run, Stopwatch
 
 needs_peers = pytest.mark.skipif(not _peers.here(), reason="no peers in .venv-bench: run `make install-bench`")
@@ -34,7 +35,7 @@ def small_split() -> Split:
 
 
 def test_the_benches_are_found() -> None:
-    assert {"train", "rank", "edited", "rules"} <= set(benches.names())
+    assert {"train", "rank", "edited", "rules", "scale"} <= set(benches.names())
 
 
 # -- clocks and sums
@@ -274,3 +275,41 @@ def test_bench_minimal_compares_the_same_search_and_a_better_answer() -> None:
     assert told["ratio"] == pytest.approx(told["baseline_s"] / told["ours_s"], rel=0.2)
     assert told["f_ns"] >= told["lcer_f_ns"]
     assert told["max_abs_diff"] < 1e-4
+
+
+def test_slopes_are_powers_of_the_size() -> None:
+    """Through three points at equal steps least squares has the slope of the outer two."""
+    cases = [
+        {"axis": "items", "size": size, "explainer": "one", "ms_per_pair": ms}
+        for size, ms in ((10, 2.0), (100, 16.0), (1000, 250.0))
+    ]
+    assert _bench_scale.slope(cases, "one", "items") == pytest.approx(math.log10(250 / 2) / 2)
+    assert _bench_scale.slope(cases, "one", "items", 2) == pytest.approx(math.log10(250 / 16))
+
+
+def test_the_most_memory_is_that_held_above_the_start() -> None:
+    with _bench_scale.peak() as most:
+        held = torch.ones(20 * 2**20)
+        time.sleep(0.05)
+        del held
+    assert 70 * 2**20 < most[0] < 200 * 2**20
+
+
+def test_bench_scale_says_what_each_size_costs() -> None:
+    found = _bench_scale.run(catalogues=(200, 2_000), people=(2, 6), pairs=2, at=200, max_calls=30, rounds=1)
+    assert [(case["axis"], case["size"]) for case in found["cases"][::2]] == [
+        *(("items", 200), ("items", 2_000), ("people", 2), ("people", 6)),
+    ]
+    alone = [case for case in found["cases"] if case["explainer"] == "leave-one-out"]
+    assert {case["runs"] for case in alone} == {2.0 * _bench_scale.LENGTH + 1}
+    assert all(case["ms_per_run"] == pytest.approx(case["ms_per_pair"] / case["runs"], rel=0.05) for case in alone)
+    slopes = [_bench_scale.slope(found["cases"], name, "people") for name in ("minimal-necessary", "leave-one-out")]
+    assert found["slope_people"] == pytest.approx(max(slopes), abs=0.001)
+    assert found["most_mb"] == max(case["work_mb"] for case in found["cases"])
+
+
+def test_generated_histories_do_not_repeat_an_item() -> None:
+    world, _, target = _bench_scale.generated(1_000, 50)
+    assert all(len(set(history)) == _bench_scale.LENGTH for history in world.histories.tolist())
+    assert not (world.histories == target[:, None]).any()
+    assert int(world.histories.max()) < 1_000
