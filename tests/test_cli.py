@@ -187,6 +187,26 @@ def test_explain_gives_checked_explanations(document):
     assert [one["target"] for one in whole] == [row["item"] for row in top]
 
 
+def test_rules_of_a_whole_data_set_are_counts_of_its_training_histories(document, recx):
+    """The strongest rule counted anew by a loop over the people."""
+    from recx.data.sources.planted import Planted
+    from recx.data.splits.leave_one_out import LeaveOneOut
+
+    found = document("rules", *FIT, "--most", "5", "--set", "association.min_support=0.05")
+    assert len(found["rules"]) == 5 < found["passing"]
+    data = Planted().load()
+    train = LeaveOneOut().split(data, 0).train
+    people = [set(train.history(user).tolist()) for user in range(train.n_users)]
+    rule = found["rules"][0]
+    item, target = data.item_code(rule["item"]), data.item_code(rule["target"])
+    have = [owned for owned in people if item in owned]
+    both = sum(target in owned for owned in have)
+    assert rule["confidence"] == pytest.approx(both / len(have))
+    assert rule["support"] == pytest.approx(both / len(people))
+    assert rule["base_rate"] == pytest.approx(sum(target in owned for owned in people) / len(people))
+    assert recx("rules", *FIT, "--set", "association.min_support=7")[0] == 2
+
+
 def test_explain_list_explains_it_as_a_whole(document, recx):
     names = ["--with", "minimal", "--with", "leave-one-out"]
     found = document("explain", *FIT, *USER, "--k", "5", "--list", "--replace", "one", *names)

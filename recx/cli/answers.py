@@ -73,6 +73,28 @@ def _recommend_text(user: str, found: dict[str, Any]) -> str:
 @cli.command()
 @click.argument("dataset")
 @click.argument("model")
+@click.option("--most", default=100, show_default=True, type=click.IntRange(1), help="How many rules are shown.")
+@fit_options
+@shown
+def rules(dataset: str, model: str, most: int, progress: Progress, **options: Any) -> Shown:
+    """The association rules of a whole data set, beside the base rate (--set association.min_support=0.1)."""
+    from recx.recipes._build import explainer_of
+    from recx.recipes.global_rules import GlobalRules
+
+    recipe, chosen = fit_and_settings(dataset, model, options, ("association",))
+    found = a_store().get(GlobalRules(recipe, explainer_of("association", chosen["association"]), most), progress)
+    return found, lambda: _rules_text(found)
+
+
+def _rules_text(found: dict[str, Any]) -> str:
+    head = f"{found['passing']:,} rules pass the thresholds over {found['histories']:,} histories"
+    columns = ("title", "target_title", "support", "confidence", "base_rate", "lift", "leverage")
+    return f"{head}\n{table(found['rules'], columns)}"
+
+
+@cli.command()
+@click.argument("dataset")
+@click.argument("model")
 @click.option("--user", required=True, help="The data set's own id.")
 @click.option("--item", help="The recommended item to explain [the first of the list].")
 @click.option("--each", is_flag=True, help="Explain every item of the list, one by one.")

@@ -37,8 +37,8 @@ class Kaffes:
     tried on its 100 users of ML-100K, top 5, and this one was chosen by these very cells, its budget so that a set is
     found as often: 68.4 % (LCER's paper: 68.0), length 1.77 (1.69), PN 43.0 (36.8), PS 41.5 (47.1). Top 10 and ML-1M
     took no part in the choice: on ML-1M, top 5, it finds 53.8 % (56.8), PN 55.8 (57.0), PS 48.3 (41.2), all within the
-    intervals; on ML-100K, top 10, PN is 49.9 (39.4), outside. With `answer` `best` PN is 59.1, with `goal` `rank` 100 by
-    construction: a search that stops at success has a low PN only if success is not leaving the list, and if it is
+    intervals; on ML-100K, top 10, PN is 49.9 (39.4), outside. With `answer` `best` PN is 59.1, with `goal` `rank` 100
+    by construction: a search that stops at success has a low PN only if success is not leaving the list, and if it is
     barely reached. The defaults find a set for 95.2 %, of length 3.16.
     """
 

@@ -9,7 +9,7 @@ from recx.core.progress import Progress
 from recx.core.recipe import Named
 from recx.recipes._recipe import Get, Recipe
 from recx.recipes.fit import Fit
-from recx.recipes.rules import GlobalRules, RuleItems
+from recx.recipes.rules import RuleItems, WindowRules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ class RuleCases:
         )
 
     def needs(self) -> tuple[Recipe, ...]:
-        return (self.fit.data, self.fit.split_data, GlobalRules(self.fit), *self.parts())
+        return (self.fit.data, self.fit.split_data, WindowRules(self.fit), *self.parts())
 
     def run(self, get: Get, progress: Progress) -> pd.DataFrame:
         """One row per pair, both causes confirmed first, then by confidence.
@@ -60,7 +60,7 @@ class RuleCases:
 
         data, split = get(self.fit.data), get(self.fit.split_data)
         table = pd.concat([get(part) for part in self.parts()], ignore_index=True)
-        people = self._people(table, get(GlobalRules(self.fit)))
+        people = self._people(table, get(WindowRules(self.fit)))
         pairs = people.merge(people, on=["target", "shared"], suffixes=("_a", "_b"))
         pairs = pairs[(pairs["user_a"] < pairs["user_b"]) & (pairs["cause_a"] != pairs["cause_b"])]
         pairs = pairs.rename(columns={"confidence_a": "confidence", "lift_a": "lift"})

@@ -151,7 +151,7 @@ class RuleGrid:
 
 
 @dataclass(frozen=True)
-class GlobalRules:
+class WindowRules:
     """Association rules from the items of the test users' windows to what each is recommended first.
 
     A transaction is a person's items and the item recommended first, as Peake & Wang (KDD 2018) and the causal-rules

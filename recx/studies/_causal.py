@@ -12,7 +12,7 @@ from recx.recipes._build import Form, data_of
 from recx.recipes.data import Data
 from recx.recipes.fit import Evaluate, Fit
 from recx.recipes.learnt import learnt_by
-from recx.recipes.rules import GlobalRules, RuleItems
+from recx.recipes.rules import RuleItems, WindowRules
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ def needs(study: Any, more: bool = True) -> tuple[Any, ...]:
     for one in every if more else ():
         fit = fit_of(study, *one)
         learnt = learnt_by(study.explainer, fit)
-        found += [GlobalRules(fit), GlobalRules(fit, whole=False), Evaluate(fit), *([] if learnt is None else [learnt])]
+        found += [WindowRules(fit), WindowRules(fit, whole=False), Evaluate(fit), *([] if learnt is None else [learnt])]
     return tuple(dict.fromkeys(found))
 
 
@@ -114,7 +114,7 @@ def items(study: Any, model: Named, get: Get) -> pd.DataFrame:
     for seed in range(study.seeds):
         table = pd.concat([get(part) for part in chunks(study, model, seed)], ignore_index=True)
         for whole, suffix in ((True, WHOLE), (False, LATEST)):
-            rules = get(GlobalRules(fit_of(study, model, seed), whole)).drop_duplicates(["user", "item"])
+            rules = get(WindowRules(fit_of(study, model, seed), whole)).drop_duplicates(["user", "item"])
             rules = rules.rename(columns={name: name + suffix for name in FILTERS}).drop(columns="target")
             table = table.merge(rules, on=["user", "item"], how="left")
         tables.append(table.assign(person=seed * 1_000_003 + table["user"]))

@@ -10,7 +10,7 @@ import pandas as pd
 from recx.core.progress import quiet
 from recx.recipes._build import explainer_of, fit_of
 from recx.recipes.rule_cases import RuleCases
-from recx.recipes.rules import GlobalRules
+from recx.recipes.rules import WindowRules
 
 
 @cache
@@ -29,7 +29,7 @@ def test_both_share_recommendation_and_association_rule_and_differ_in_the_cause(
     assert (found["user_a"] != found["user_b"]).all()
     assert (found["cause_a"] != found["cause_b"]).all()
     table = pd.concat([get(part) for part in RECIPE.parts()])
-    rules = get(GlobalRules(FIT))
+    rules = get(WindowRules(FIT))
     row_of = {user: row for row, user in enumerate(data.users["id"].to_numpy()[split.test.users])}
     code = {item: c for c, item in enumerate(data.items["id"])}
     for one in found.head(8).to_dict("records"):

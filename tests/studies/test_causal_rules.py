@@ -16,7 +16,7 @@ from recx.core.errors import BadInput
 from recx.core.progress import quiet
 from recx.data.interactions import PAD
 from recx.explainers._interventions import _drawn, gradient_times_input, interventions
-from recx.recipes.rules import GlobalRules
+from recx.recipes.rules import WindowRules
 from recx.studies import _causal, _rows
 from recx.studies._build import study_of
 from tests.explainers.conftest import plain_rank, world_of
@@ -147,7 +147,7 @@ def test_unknown_systems_and_fields_are_one_sentence() -> None:
 def test_global_rules_are_those_of_a_loop(whole: bool) -> None:
     recipe = study("causal-rules-table2", "gru4rec")
     fit = _causal.fit_of(recipe, recipe.recommenders[0], 0)
-    table, split = get(GlobalRules(fit, whole)), get(fit.split_data)
+    table, split = get(WindowRules(fit, whole)), get(fit.split_data)
     wanted = table.drop_duplicates("user").set_index("user")["target"]
     baskets = []
     for user, target in wanted.items():
