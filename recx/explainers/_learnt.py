@@ -5,7 +5,8 @@ An explainer that has to be trained declares, beside its fields,
     learns_with: ClassVar[tuple[str, ...]]     the fields that its learning depends on (literal: read without importing)
     learns_from: ClassVar[str]                 "data" (the split alone) or "model" (the fitted scorer too)
     learns_unless: ClassVar[dict[str, str]]    optional: with one of these settings there is nothing to learn
-    learn(split, scorer, *, seed, progress)    what it learns: an object with `tensors`, `settings`, `report`, and a
+    learn(split, scorer, *, seed, device, progress)
+                                               what it learns: an object with `tensors`, `settings`, `report`, and a
                                                class method `from_tensors(tensors, settings)`; scorer None from data
 
 `recx.recipes.learnt.Learnt` computes it once and stores it; `explain` gets `get`, a function without arguments that

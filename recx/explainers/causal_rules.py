@@ -100,14 +100,16 @@ class CausalRules:
     learns_from: ClassVar[str] = "data"
     learns_unless: ClassVar[dict[str, str]] = {"perturb": "uniform"}
 
-    def learn(self, split: Split, scorer: Any = None, *, seed: int = 0, progress: Progress = quiet) -> HistoryVae:
+    def learn(
+        self, split: Split, scorer: Any = None, *, seed: int = 0, device: str = "auto", progress: Progress = quiet
+    ) -> HistoryVae:
         """The autoencoder of the latest `window` items of everybody: of the test case's history, else of all events.
 
         Item vectors from the training part only. The targets that are held out are never seen.
         """
         from recx.core import device as devices
 
-        place = devices.resolve()
+        place = devices.resolve(device)
         missing = torch.ones(split.train.n_users, dtype=torch.bool)
         missing[torch.as_tensor(split.test.users)] = False
         others = split.train.histories(torch.nonzero(missing)[:, 0].numpy())

@@ -60,8 +60,10 @@ class Lxr:
     learns_with: ClassVar[tuple[str, ...]] = ("hidden", "steps", "people", "tries", "lr")
     learns_from: ClassVar[str] = "model"
 
-    def learn(self, split: Split, scorer: Any = None, *, seed: int = 0, progress: Progress = quiet) -> Marker:
-        """The network for a fitted recommender, from the users that it was trained on."""
+    def learn(
+        self, split: Split, scorer: Any = None, *, seed: int = 0, device: str = "auto", progress: Progress = quiet
+    ) -> Marker:
+        """The network for a fitted recommender, from the users that it was trained on; it trains where that one is."""
         return self._learn(split.train, scorer, seed, progress)
 
     def explain(

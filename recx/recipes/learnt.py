@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from recx.core import registry
@@ -19,11 +19,13 @@ class Learnt:
     """What `explainer` learns (`recx.explainers._learnt`) from a split alone, or from a fitted model too.
 
     `explainer` has only the settings that its learning depends on, so that explanations with other settings share it.
+    `device` does not change the key.
     """
 
     source: SplitData | Fit
     explainer: Named
     seed: int = 0
+    device: str = field(default="auto", metadata={"key": False})
     keep: ClassVar[str] = "disk"
     lane: ClassVar[str] = "batch"
 
@@ -38,7 +40,7 @@ class Learnt:
         if isinstance(self.source, Fit):
             scorer = get(self.source)
             _refuse_unable(self.explainer, explainer, self.source, scorer, split)
-        return explainer.learn(split, scorer, seed=self.seed, progress=progress)
+        return explainer.learn(split, scorer, seed=self.seed, device=self.device, progress=progress)
 
 
 def _refuse_unable(named: Named, explainer: Any, fit: Fit, scorer: Any, split: Any) -> None:
@@ -61,7 +63,7 @@ def learnt_by(explainer: Named, fit: Fit) -> Learnt | None:
         return None
     source = fit if declared.get("learns_from", "data") == "model" else fit.split_data
     kept = tuple((name, value) for name, value in explainer.settings if name in fields)
-    return Learnt(source, Named(explainer.kind, explainer.name, kept), fit.seed)
+    return Learnt(source, Named(explainer.kind, explainer.name, kept), fit.seed, fit.device)
 
 
 def needed_by(explainer: Named, fit: Fit) -> tuple[Recipe, ...]:

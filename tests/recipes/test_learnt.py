@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from recx.core import registry
+from recx.core.errors import BadInput
+from recx.core.progress import quiet
 from recx.core.recipe import Named
 from recx.engine._codecs import codec_of, pack, unpack
 from recx.recipes import learnt as recipes
 from recx.recipes._build import fit_of
+from recx.recipes._recipe import key, plain_get
 
 SOURCE = '''
 from __future__ import annotations
@@ -93,3 +96,15 @@ def test_what_is_learnt_is_stored_and_read_back_and_no_other_class_is_ever_built
     assert codec_of(Thing()) == "learnt"
     with pytest.raises(ValueError, match=r"outside recx\.explainers"):
         unpack(*pack(Thing()))
+
+
+def test_a_device_that_is_named_is_where_it_learns_and_is_no_part_of_the_key() -> None:
+    """A device that is absent is an error, not another device: causal rules took whatever there was."""
+    named = Named("explainers", "causal-rules", (("epochs", 1), ("hidden", 8)))
+    fits = [fit_of("planted", "ease", device=device) for device in ("cpu", "cuda:99")]
+    here, absent = (recipes.learnt_by(named, fit) for fit in fits)
+    assert here is not None
+    assert absent is not None
+    assert key(here) == key(absent)
+    with pytest.raises(BadInput, match="cuda"):
+        absent.run(plain_get, quiet)
